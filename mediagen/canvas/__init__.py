@@ -1,0 +1,1 @@
+"""From a model to a canvas: style maps, the plan, blocks, and painting them into a store."""

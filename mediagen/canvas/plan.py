@@ -1,0 +1,152 @@
+"""The plan of a canvas: everything that decides its bytes and must therefore agree when a canvas is continued.
+
+Blocks (what is computed at once) lie on an absolute grid that belongs to the model, its scene's first row included, and
+never to the canvas; so two canvases of one model, precision and memory budget share their blocks, wherever they lie.
+Shards (what is written at once) are counted from the canvas's own corner, so that the array is exactly as large as asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mediagen.core.geometry import Window
+from mediagen.models._spec import CanvasModel, Precision
+
+BAND = 8
+"""Rows of shards that are painted column by column before the next ones, so that unaligned neighbours share blocks."""
+
+CHUNK = 256
+SHARD_SIDES = (2048, 512)
+WIDTHS = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 96, 64)
+
+
+@dataclass(frozen=True)
+class BlockGrid:
+    """Blocks of `width` x `height` pixels: block (0, 0) has its corner at (x, y) of the plane."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def block(self, bx: int, by: int) -> Window:
+        """The pixels of one block."""
+        return Window(self.x + bx * self.width, self.y + by * self.height, self.width, self.height)
+
+    def over(self, window: Window) -> Iterator[tuple[int, int]]:
+        """The blocks (bx, by) that `window` touches, row by row."""
+        for by in range((window.y - self.y) // self.height, (window.bottom - 1 - self.y) // self.height + 1):
+            for bx in range((window.x - self.x) // self.width, (window.right - 1 - self.x) // self.width + 1):
+                yield bx, by
+
+    def count(self, window: Window) -> int:
+        """How many blocks `window` touches."""
+        columns = (window.right - 1 - self.x) // self.width - (window.x - self.x) // self.width + 1
+        rows = (window.bottom - 1 - self.y) // self.height - (window.y - self.y) // self.height + 1
+        return columns * rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """`shard` is (width, height) in pixels; `styles` is a style map as JSON (canvas.styles); seeds are whole numbers."""
+
+    canvas: Window
+    blocks: BlockGrid
+    shard: tuple[int, int]
+    chunk: int
+    levels: int
+    precision: Precision
+    compiled: bool
+    seed: int
+    structure_seed: int | None
+    styles: dict[str, Any]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Number of shards as (rows, columns)."""
+        return -(-self.canvas.height // self.shard[1]), -(-self.canvas.width // self.shard[0])
+
+    def shard_window(self, iy: int, ix: int) -> Window:
+        """The pixels of a shard on the plane, cut by the canvas's end."""
+        width, height = self.shard
+        whole = Window(self.canvas.x + ix * width, self.canvas.y + iy * height, width, height)
+        window = whole.meet(self.canvas)
+        assert window is not None, f"there is no shard ({iy}, {ix})"
+        return window
+
+    def shards(self) -> Iterator[tuple[int, int]]:
+        """All shards (iy, ix), in the order in which they are painted: bands of rows, each column by column."""
+        rows, columns = self.grid
+        for top in range(0, rows, BAND):
+            for ix in range(columns):
+                for iy in range(top, min(rows, top + BAND)):
+                    yield iy, ix
+
+    def blocks_kept(self) -> int:
+        """How many finished blocks to keep at hand so that neighbouring shards do not compute them again."""
+        sides = ((self.canvas.x - self.blocks.x) % self.blocks.width, self.shard[0] % self.blocks.width)
+        tops = ((self.canvas.y - self.blocks.y) % self.blocks.height, self.shard[1] % self.blocks.height)
+        if not any(sides + tops):
+            return 0
+        rows = min(self.grid[0], BAND)
+        column = Window(self.canvas.x, self.canvas.y, self.shard[0], min(self.canvas.height, rows * self.shard[1]))
+        return 2 * self.blocks.count(column)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Plan:
+        """The plan that `to_json` wrote. Raises TypeError, KeyError or ValueError on anything else."""
+        parts = {"canvas": Window(**value["canvas"]), "blocks": BlockGrid(**value["blocks"]), "shard": tuple(value["shard"])}
+        return cls(**{**value, **parts})
+
+    def over(self, canvas: Window, levels: int) -> Plan:
+        """The same plan for another window of the plane."""
+        return replace(self, canvas=canvas, levels=levels)
+
+
+def grid_of(model: CanvasModel, width: int, height: int) -> BlockGrid:
+    """Blocks of that size on the model's lattice, a row of them beginning with the scene's first row."""
+    lattice, top = model.lattice, model.scene.y
+    return BlockGrid(lattice.phase_x, top - (top - lattice.phase_y) % lattice.step, width, height)
+
+
+def block_sizes(model: CanvasModel) -> Iterator[tuple[int, int]]:
+    """Sizes (width, height) to choose from: the scene's height or an equal part of it, widths up to 2048."""
+    step = model.lattice.step
+    # The first block row begins at or above the scene's first row, and has to reach its last one.
+    scene = model.scene.height + (model.scene.y - model.lattice.phase_y) % step
+    heights = {_up(-(-scene // parts), step) for parts in (1, 2, 4, 8)}
+    for height in sorted(heights, reverse=True):
+        for width in sorted({_up(width, step) for width in WIDTHS}, reverse=True):
+            yield width, height
+
+
+def choose_block(model: CanvasModel, precision: Precision, memory: int) -> tuple[int, int] | None:
+    """The size (width, height) within `memory` bytes that computes least around what it keeps; None if none fits.
+
+    It depends on the model, precision and memory alone: not on the canvas, or else two canvases would not share blocks.
+    """
+    best: tuple[float, tuple[int, int]] | None = None
+    for width, height in block_sizes(model):
+        window = grid_of(model, width, height).block(0, 0)
+        if model.memory(window, precision) > memory:
+            continue
+        rows = -(-model.scene.height // height)
+        waste = model.cost(window) / model.ideal_cost(window) * rows * height / model.scene.height
+        if best is None or waste < best[0]:
+            best = waste, (width, height)
+    return best and best[1]
+
+
+def choose_shard(block: tuple[int, int], chunk: int) -> tuple[int, int]:
+    """Shard size (width, height): whole blocks and about 2048 x 512 pixels where the chunk allows, else near that."""
+    width, height = (_up(side * max(1, round(most / side)), chunk) for side, most in zip(block, SHARD_SIDES, strict=True))
+    return width, height
+
+
+def _up(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple

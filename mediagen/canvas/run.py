@@ -1,0 +1,167 @@
+"""Paints the shards that a canvas still lacks: here, with writing overlapped, or on workers. Used by paint and extend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mediagen.canvas import worker
+from mediagen.canvas.memory import peak_memory
+from mediagen.canvas.plan import Plan
+from mediagen.canvas.render import batches
+from mediagen.canvas.shards import Shard, compose, open_source, parts_to_paint
+from mediagen.execute.inline import run_inline
+from mediagen.io.pyramid import Pyramid
+from mediagen.io.store import CanvasStore
+from mediagen.models._spec import CanvasModel
+
+GPU_UNIT = 8
+"""Shards per unit of a GPU worker: one takes it some milliseconds, and dask's own work should not weigh."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Where units go instead of this process: `count` local workers or a scheduler, which load the model from `checkpoint`."""
+
+    count: int
+    scheduler: str | None
+    checkpoint: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything a painting needs besides its store. `old` is a canvas whose pixels are read instead of painted."""
+
+    plan: Plan
+    model: CanvasModel
+    device: torch.device
+    workers: Workers | None = None
+    old: CanvasStore | None = None
+    progress: Callable[[int, int], None] = lambda done, total: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What a run did. `pixels` were painted by the model; those of skipped and of old shards are not among them."""
+
+    written: int = 0
+    skipped: int = 0
+    pixels: int = 0
+    blocks: int = 0
+    interrupted: bool = False
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    peaks: dict[int, int] = field(default_factory=dict)
+
+
+def paint_missing(store: CanvasStore, job: Job) -> Tally:
+    """Paints what is missing in `store`, which nobody else may be writing. Raises MediagenError; may be called again."""
+    store.remove_orphans()
+    Pyramid(store).catch_up(job.should_stop)
+    tally = Tally()
+    if job.workers is None:
+        _paint_here(store, job, tally)
+    else:
+        _paint_on_workers(store, job, job.workers, tally)
+    tally.peaks[os.getpid()] = peak_memory()
+    return tally
+
+
+class _Count:
+    """Counts what is passed over and what is done, and tells the caller's meter."""
+
+    def __init__(self, job: Job, tally: Tally) -> None:
+        self.job, self.tally, self.done = job, tally, 0
+
+    def missing(self, store: CanvasStore) -> Iterator[Shard]:
+        """The shards to paint, in painting order; whole ones are counted and passed over."""
+        for shard in self.job.plan.shards():
+            if not store.shard_is_whole(0, *shard):
+                yield shard
+                continue
+            self.tally.skipped += 1
+            self.done += self.job.plan.shard_window(*shard).area
+            if self.tally.skipped % 1000 == 1:
+                self.tell()
+
+    def painted(self, shards: list[Shard], pixels: int) -> None:
+        self.tally.written += len(shards)
+        self.tally.pixels += pixels
+        self.done += sum(self.job.plan.shard_window(*shard).area for shard in shards)
+        self.tell()
+
+    def tell(self) -> None:
+        self.job.progress(self.done, self.job.plan.canvas.area)
+
+
+def _with_next(shards: Iterable[Shard]) -> Iterator[tuple[Shard, Shard | None]]:
+    """Each shard with the one after it, so that its random fields can be drawn meanwhile."""
+    source = iter(shards)
+    current = next(source, None)
+    while current is not None:
+        following = next(source, None)
+        yield current, following
+        current = following
+
+
+def _paint_here(store: CanvasStore, job: Job, tally: Tally) -> None:
+    plan, pyramid, count = job.plan, Pyramid(store), _Count(job, tally)
+    with open_source(plan, job.model, job.device) as source:
+
+        def paint(pair: tuple[Shard, Shard | None]) -> tuple[Shard, np.ndarray, int]:
+            shard, following = pair
+            then = parts_to_paint(plan.shard_window(*following), job.old) if following else []
+            return shard, *compose(source, job.old, plan.shard_window(*shard), then)
+
+        def finish(value: tuple[Shard, np.ndarray, int]) -> tuple[Shard, int]:
+            shard, pixels, painted = value
+            store.write_shard(0, *shard, pixels)
+            pyramid.done(0, *shard)
+            return shard, painted
+
+        outcome = run_inline(
+            paint,
+            _with_next(count.missing(store)),
+            finish=finish,
+            on_result=lambda result: count.painted([result[0]], result[1]),
+            should_stop=job.should_stop,
+        )
+        tally.blocks, tally.interrupted = source.painted, outcome.stopped
+
+
+def _paint_on_workers(store: CanvasStore, job: Job, workers: Workers, tally: Tally) -> None:
+    from mediagen.execute.cluster import run_cluster  # dask takes a second to import
+
+    pyramid, count = Pyramid(store), _Count(job, tally)
+    on_gpu = job.device.type == "cuda"
+
+    def on_result(record: dict[str, Any]) -> None:
+        shards = [(iy, ix) for iy, ix in record["shards"]]
+        for shard in shards:
+            pyramid.done(0, *shard)
+        tally.blocks += record["blocks"]
+        tally.peaks[record["process"]] = record["peak"]
+        count.painted(shards, record["pixels"])
+
+    outcome = run_cluster(
+        worker.describe(store, job.old, workers.checkpoint, job.device),
+        worker.paint_shards,
+        batches(count.missing(store), GPU_UNIT if on_gpu else 1),
+        workers=workers.count,
+        scheduler=workers.scheduler,
+        threads=max(1, torch.get_num_threads() // max(1, workers.count)),
+        gpus=[str(i) for i in range(torch.cuda.device_count())] if on_gpu else (),
+        packages=("mediagen", "numpy", "torch", "zarr"),
+        checks=worker.checks(store, workers.checkpoint),
+        on_result=on_result,
+        should_stop=job.should_stop,
+    )
+    tally.interrupted = outcome.stopped
+    for failure in outcome.failed:
+        tally.failed.append({"shards": [list(shard) for shard in failure.unit], "reason": failure.reason})

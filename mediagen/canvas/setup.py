@@ -1,0 +1,130 @@
+"""What a request means: memory, device, model, window, styles and block, checked and turned into the engine's own terms."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from mediagen.canvas.memory import as_bytes
+from mediagen.canvas.plan import choose_block
+from mediagen.canvas.stylefile import read_style_map
+from mediagen.canvas.styles import STYLE_EVERY, StretchStyle, UniformStyle, with_textures
+from mediagen.core.geometry import Window
+from mediagen.core.provenance import versions
+from mediagen.errors import UsageError
+from mediagen.models._spec import CanvasModel, Precision, StyleMap
+
+MEMORY = "2GB"
+PROCESS_BYTES = 500_000_000
+"""What Python, torch and the shards in flight take beside the block; part of a memory budget on the CPU."""
+
+
+def as_model(model: Any) -> CanvasModel:
+    """A loaded canvas model as it is; a name, file or folder through its checkpoint. Raises UsageError, CheckpointError."""
+    if isinstance(model, str | Path):
+        from mediagen.checkpoint import load
+
+        model = load(model)
+    if not hasattr(model, "painter"):
+        raise UsageError(f"{type(model).__name__} cannot paint a canvas; choose a model of the kind 'canvas'")
+    if getattr(getattr(model, "config", None), "padding_free", True) is False:
+        raise UsageError("this network pads with zeros, so its patches have seams; a canvas needs a padding-free one")
+    return cast(CanvasModel, model)
+
+
+def whole(name: str, value: Any, least: int | None = None) -> int:
+    """`value` as an integer. Raises UsageError when it is none, or is below `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise UsageError(f"{name} must be a whole number, not {value!r}")
+    number = int(value.__index__())
+    if least is not None and number < least:
+        raise UsageError(f"{name} must be at least {least}, not {number}")
+    return number
+
+
+def as_window(model: CanvasModel, x: int, y: int | None, width: int, height: int | None) -> Window:
+    """The window asked for; height and y default to the scene's rows, centred. Raises UsageError."""
+    width = whole("width", width, least=1)
+    height = model.scene.height if height is None else whole("height", height, least=1)
+    y = model.scene.y + (model.scene.height - height) // 2 if y is None else whole("y", y)
+    try:
+        return Window(whole("x", x), y, width, height)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def device_of(name: str | None) -> torch.device:
+    """auto (or None), cpu, cuda or cuda:N. Raises UsageError for a device that is not there."""
+    if name in (None, "auto"):
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(str(name))
+    except RuntimeError:
+        raise UsageError(f"there is no device {name!r}; choose auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"there is no device {name!r}; this machine has {torch.cuda.device_count()} CUDA devices")
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"{name!r} is not supported; choose auto, cpu, cuda or cuda:N")
+    return device
+
+
+def styles_of(
+    seed: int, every: int | None, blend: int | None, style_map: Path | str | None, texture_seed: int | None
+) -> StyleMap:
+    """The style map a request asks for. Raises UsageError."""
+    if style_map is not None:
+        if every is not None:
+            raise UsageError("give either --style-map or --style-every: a map has its own places")
+        styles = read_style_map(style_map, blend)
+        return styles if texture_seed is None else with_textures(styles, texture_seed)
+    every = STYLE_EVERY if every is None else whole("style_every", every, least=0)
+    if every == 0:
+        return UniformStyle(seed, texture_seed)
+    return StretchStyle(seed, every, every // 4 if blend is None else whole("style_blend", blend, least=0), texture_seed)
+
+
+def block_of(
+    model: CanvasModel, precision: Precision, memory: str | int, block: tuple[int, int] | None, device: str = "cpu"
+) -> tuple[int, int]:
+    """The block's size (width, height): the one asked for, or the best within a memory budget. Raises UsageError."""
+    step = model.lattice.step
+    if block is not None:
+        if min(block) < step or block[0] % step or block[1] % step:
+            raise UsageError(f"a block of {block[0]} x {block[1]} px: this model's blocks are multiples of {step} px")
+        return block
+    budget = as_bytes(memory) - (PROCESS_BYTES if device == "cpu" else 0)
+    chosen = choose_block(model, precision, budget)
+    if chosen is None:
+        raise UsageError(f"a memory budget of {memory} is too small for this model, even for its smallest block; raise --memory")
+    return chosen
+
+
+def made_with(device: torch.device) -> dict[str, str]:
+    """The versions and the device that decide a canvas's last bits."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    return {**versions("numpy", "zarr"), "torch": torch.__version__, "mediagen": _own_version(), "device": name}
+
+
+def identity(model: CanvasModel) -> dict[str, str]:
+    """Name and hash of a model: of its checkpoint's file, or of its tensors when it was not loaded from one."""
+    info = getattr(model, "mediagen", None)
+    if info is not None:
+        return {"name": info.name, "model": info.model, "sha256": info.sha256}
+    digest = hashlib.sha256()
+    state: dict[str, torch.Tensor] = model.state_dict() if hasattr(model, "state_dict") else {}
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].detach().cpu().contiguous().float().numpy().tobytes())
+    return {"name": type(model).__name__, "model": type(model).__name__, "sha256": digest.hexdigest()}
+
+
+def _own_version() -> str:
+    from mediagen import __version__
+
+    return __version__

@@ -1,0 +1,96 @@
+"""A worker's side of a painting: it opens the store, loads the model, and paints whole shards. Sent by name, not by value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mediagen.canvas.memory import peak_memory
+from mediagen.canvas.plan import Plan
+from mediagen.canvas.render import BlockSource
+from mediagen.canvas.setup import as_model, device_of, made_with
+from mediagen.canvas.shards import Shard, compose, open_source
+from mediagen.canvas.target import plan_of
+from mediagen.core.provenance import differences
+from mediagen.errors import WorkerError
+from mediagen.execute.inline import run_inline
+from mediagen.execute.units import Call, Check
+from mediagen.io.store import CanvasStore, probe
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a worker keeps between units."""
+
+    store: CanvasStore
+    old: CanvasStore | None
+    plan: Plan
+    source: BlockSource
+
+
+def describe(store: CanvasStore, old: CanvasStore | None, checkpoint: Path, device: torch.device) -> Call:
+    """How a worker makes itself ready: paths and names only."""
+    arguments = {
+        "store": str(store.path),
+        "old": str(old.path) if old else None,
+        "checkpoint": str(checkpoint.resolve()),
+        "device": device.type,
+    }
+    return Call(target=f"{__name__}:make", arguments=arguments)
+
+
+def checks(store: CanvasStore, checkpoint: Path) -> list[Check]:
+    """What every worker must see as this process does: the same store, writable, and the same checkpoint."""
+    from mediagen.checkpoint import file_sha256
+
+    weights = Call(target="mediagen.checkpoint:file_sha256", arguments={"path": str(checkpoint.resolve())})
+    return [
+        Check(what="canvas", call=Call(target="mediagen.io.store:probe", arguments={"path": str(store.path)}),
+              expected=probe(store.path)),
+        Check(what="checkpoint", call=weights, expected=file_sha256(checkpoint)),
+    ]  # fmt: skip
+
+
+def make(store: str, old: str | None, checkpoint: str, device: str, threads: int) -> Worker:
+    """Opens the store and loads the model, once a worker. Raises WorkerError where this worker would paint other bits."""
+    torch.set_num_threads(threads)
+    canvas, here = CanvasStore.open(store, "r+"), device_of(device)
+    unlike = list(differences(canvas.attributes["made_with"], made_with(here)))
+    if unlike:
+        raise WorkerError(f"this worker would not paint the same bits ({'; '.join(unlike)})")
+    plan = plan_of(canvas)
+    source = open_source(plan, as_model(Path(checkpoint)), here)
+    return Worker(canvas, CanvasStore.open(old) if old else None, plan, source)
+
+
+def paint_shards(worker: Worker, shards: Iterable[Shard]) -> dict[str, Any]:
+    """Paints and writes whole shards; the next one is painted while the one before is written."""
+    before = worker.source.painted
+    pixels = 0
+
+    def paint(shard: Shard) -> tuple[Shard, np.ndarray]:
+        nonlocal pixels
+        picture, painted = compose(worker.source, worker.old, worker.plan.shard_window(*shard), [])
+        pixels += painted
+        return shard, picture
+
+    def finish(value: tuple[Shard, np.ndarray]) -> Shard:
+        shard, picture = value
+        worker.store.write_shard(0, *shard, picture)
+        return shard
+
+    done: list[Shard] = []
+    run_inline(paint, shards, finish=finish, on_result=done.append)
+    return {
+        "shards": done,
+        "pixels": pixels,
+        "blocks": worker.source.painted - before,
+        "process": os.getpid(),
+        "peak": peak_memory(),
+    }

@@ -1,0 +1,86 @@
+"""The smaller levels of a canvas, made from the bottom up while it is painted.
+
+A shard of level l + 1 shows up to 2 x 2 shards of level l, its children, and is made as soon as all of them are whole.
+Nothing is remembered between calls: the files themselves say what is whole, so memory does not grow with the canvas,
+any order of completion gives the same bytes, and a restart needs nothing but `catch_up`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from mediagen.io.store import CanvasStore
+
+Shard = tuple[int, int, int]
+"""(level, iy, ix)"""
+
+
+class Pyramid:
+    """Keeps the levels above 0 of one store up to date. One process at a time should do this for a canvas."""
+
+    def __init__(self, store: CanvasStore) -> None:
+        self.store = store
+
+    def done(self, level: int, iy: int, ix: int) -> list[Shard]:
+        """To be called after a shard has been written: makes every ancestor that became possible, and returns them."""
+        made: list[Shard] = []
+        while level + 1 < len(self.store.levels):
+            level, iy, ix = level + 1, iy // 2, ix // 2
+            if not self._can_make(level, iy, ix):
+                break
+            self._make(level, iy, ix)
+            made.append((level, iy, ix))
+        return made
+
+    def catch_up(self, should_stop: Callable[[], bool] = lambda: False) -> list[Shard]:
+        """Makes every missing shard above level 0 whose children are whole: what a resumed run does first or last."""
+        made: list[Shard] = []
+        for level in range(1, len(self.store.levels)):
+            for iy, ix in self.store.missing(level):
+                if should_stop():
+                    return made
+                if self._children_whole(level, iy, ix):
+                    self._make(level, iy, ix)
+                    made.append((level, iy, ix))
+        return made
+
+    def is_complete(self) -> bool:
+        """Whether every shard of every level is whole."""
+        return all(next(self.store.missing(level), None) is None for level in range(len(self.store.levels)))
+
+    def _can_make(self, level: int, iy: int, ix: int) -> bool:
+        # A parent that is whole already was made from the same pixels: same seed, same plan.
+        return not self.store.shard_is_whole(level, iy, ix) and self._children_whole(level, iy, ix)
+
+    def _children_whole(self, level: int, iy: int, ix: int) -> bool:
+        return all(self.store.shard_is_whole(*child) for child in self._children(level, iy, ix))
+
+    def _children(self, level: int, iy: int, ix: int) -> Iterator[Shard]:
+        rows, columns = self.store.grid(level - 1)
+        for child_y in range(2 * iy, min(2 * iy + 2, rows)):
+            for child_x in range(2 * ix, min(2 * ix + 2, columns)):
+                yield level - 1, child_y, child_x
+
+    def _make(self, level: int, iy: int, ix: int) -> None:
+        parent = self.store.shard_window(level, iy, ix)
+        planar = np.empty((3, parent.height, parent.width), np.uint8)
+        for child in self._children(level, iy, ix):
+            window = self.store.shard_window(*child)
+            part = halve(self.store.read_planar(child[0], window))
+            y, x = window.y // 2 - parent.y, window.x // 2 - parent.x
+            planar[:, y : y + part.shape[1], x : x + part.shape[2]] = part
+        self.store.write_planar(level, iy, ix, planar)
+
+
+def halve(planar: np.ndarray) -> np.ndarray:
+    """Mean of 2 x 2 pixels, (a + b + c + d + 2) // 4, of (3, h, w) uint8; an odd last row or column counts twice."""
+    _, height, width = planar.shape
+    if height % 2 or width % 2:
+        planar = np.pad(planar, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
+    rows = np.add(planar[:, 0::2], planar[:, 1::2], dtype=np.uint16)
+    total = rows[:, :, 0::2] + rows[:, :, 1::2]
+    total += 2
+    total >>= 2
+    return total.astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Measures of how close made pictures are to real ones."""

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from mediagen.metrics.swd import sliced_wasserstein
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def smooth(seed: int, count: int = 24, size: int = 48) -> torch.Tensor:
+    coarse = torch.randn(count, 3, 6, 6, generator=rng(seed))
+    return functional.interpolate(coarse, size=(size, size), mode="bicubic").clamp(-1, 1)
+
+
+def test_equal_sets_measure_zero_and_the_draw_is_all_that_decides() -> None:
+    real, fake = smooth(1), smooth(2)
+    assert sliced_wasserstein(real, real.clone(), rng()) == 0.0
+    assert sliced_wasserstein(real, fake, rng(3)) == sliced_wasserstein(real, fake, rng(3))
+    assert sliced_wasserstein(real, fake, rng(3)) != sliced_wasserstein(real, fake, rng(4))
+
+
+def test_the_order_of_the_pictures_hardly_counts() -> None:
+    real = smooth(1)
+    assert sliced_wasserstein(real, real.flip(0), rng()) < 0.1 * sliced_wasserstein(real, real.neg() * 0.2, rng())
+
+
+def test_worse_pictures_measure_more() -> None:
+    real, noise = smooth(1), torch.randn(24, 3, 48, 48, generator=rng(5))
+    kin = sliced_wasserstein(real, smooth(2), rng())
+    faults = {
+        "slightly noisy": smooth(2) + 0.1 * noise,
+        "noisy": smooth(2) + 0.4 * noise,
+        "collapsed": smooth(2)[:1].expand(24, -1, -1, -1),
+        "gray": smooth(2).mean(1, keepdim=True).expand(-1, 3, -1, -1),
+        "tinted": smooth(2) + torch.tensor([0.5, 0.0, -0.5]).view(1, 3, 1, 1),
+    }
+    measured = {name: sliced_wasserstein(real, fake, rng()) for name, fake in faults.items()}
+    assert all(value > 1.2 * kin for value in measured.values()), (kin, measured)
+    assert measured["noisy"] > measured["slightly noisy"]
+
+
+def test_a_shift_of_the_finest_level_is_measured_exactly() -> None:
+    """One level (16 px): every projection moves by shift * sum(direction), in units of the spread."""
+    real = torch.randn(4, 3, 16, 16, generator=rng(1))
+    near, far = (sliced_wasserstein(real, real + shift, rng()) for shift in (0.5, 1.0))
+    assert abs(far / near - 2.0) < 1e-3
