@@ -10,7 +10,7 @@ import typer
 from . import options
 from .options import Device, Json, Quiet, Verbose, flag, number, option, side_and_pixels, sides
 from .progress import Meter, Stopper, clock
-from .report import EXIT_SOME_FAILED, Interrupted, pairs, pixels, print_json, say, size
+from .report import EXIT_SOME_FAILED, Interrupted, near, pairs, pixels, print_json, say, size
 
 if TYPE_CHECKING:
     from mediagen.canvas.report import Report
@@ -41,7 +41,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 def canvas(
     context: typer.Context,
     out: Annotated[
-        Path, typer.Argument(metavar="[OUT.zarr]", help="Folder of the canvas, an OME-Zarr store.", show_envvar=False)
+        Path, typer.Argument(metavar="OUT.zarr", help="Folder of the canvas, an OME-Zarr store.", show_envvar=False)
     ] = Path("canvas.zarr"),
     width: Annotated[int | None, number("Width in pixels; millions are fine.", panel=WINDOW, unit="PX")] = None,
     height: Annotated[
@@ -211,7 +211,7 @@ def _summary(report: Report) -> str:
         done += "it was all there"
     if report.shards_skipped and report.pixels_painted:
         done += f"; {report.shards_skipped} of {report.shards} shards were there"
-    return done + (f"\nlook at {report.overview}" if report.overview else "")
+    return done + (f"\nlook at {near(report.overview)}" if report.overview else "")
 
 
 def _forecast(report: Report) -> str:

@@ -30,7 +30,7 @@ def models(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", help="A model or a bundled checkpoint.", autocompletion=complete, show_envvar=False
+            metavar="NAME", help="A model or a bundled checkpoint.", autocompletion=complete, show_envvar=False
         ),
     ] = None,
     json: Json = False,

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 EXIT_FAILED, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -30,6 +31,12 @@ def print_json(record: Any) -> None:
 def say(message: str) -> None:
     """A message for the person at the terminal: stderr."""
     print(message, file=sys.stderr, flush=True)
+
+
+def near(path: str) -> str:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def size(count: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,15 +18,15 @@ from .report import Interrupted, print_json, say
 
 EPILOG = """**Examples**
 
-`mediagen train infinitygan my_pictures --out runs/mine`  learns from all pictures below a folder
+`mediagen train infinitygan my_pictures --out runs/mine --preset small-64`  learns from all pictures below a folder
 
 `mediagen train infinitygan my_pictures --out runs/mine --iterations 20000`  goes on with it, further
 
-`mediagen train infinitygan my_pictures --out runs/tiny --preset tiny --iterations 100`  a try in a minute
+`mediagen train infinitygan my_pictures --out runs/tiny --preset tiny --iterations 100`  a quick try
 
-`mediagen train infinitygan my_pictures --out runs/b --set augmentation=true --set r1=5`  settings of its own
+`mediagen train infinitygan my_pictures --out runs/b --preset small-64 --set r1=5 --set rate=0.001`  settings of its own
 
-`torchrun --nproc-per-node 4 -m mediagen_cli train infinitygan my_pictures --out runs/four --accumulate 4`  four GPUs
+`torchrun --nproc-per-node 4 -m mediagen_cli train infinitygan my_pictures --out runs/four --preset small-64 --accumulate 4`  four GPUs
 
 Then `mediagen canvas mine.zarr --model runs/mine --width 20000` paints with it.
 """
@@ -120,13 +121,14 @@ def train(
             progress=progress,
             say=None if quiet else meter.say,
         )
-    if json:
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started, one speaks
+    if json and first:
         print_json(asdict(report))
-    else:
+    elif first:
         print(report.run)
     if report.interrupted:
         raise Interrupted(f"{report.iterations:,} iterations are done and saved", context.obj)
-    if not quiet:
+    if not quiet and first:
         say(
             f"{report.iterations:,} iterations, {report.new:,} of them now in {report.seconds:,.0f} s "
             f"({report.pictures_per_second:.1f} pictures/s); look at {out / 'previews'}"

@@ -134,9 +134,11 @@ def read_header(path: Path | str) -> dict[str, Any]:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            if start[:2] == b"PK" or start[:1] == b"\x80":
+            start = file.read(9)
+            length = int.from_bytes(start[:8], "little")
+            file.seek(8)
+            # Byte 8 opens the JSON of a .safetensors, whose length before it may well begin like a pickle does.
+            if start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
                 raise CheckpointError(f"{path}: a pickle (torch.save), which can run code; only .safetensors are read")
             if size < 8 or length > MAX_HEADER or 8 + length > size or size > MAX_BYTES:
                 raise CheckpointError(f"{path}: no .safetensors file, or a truncated one ({size} bytes)")

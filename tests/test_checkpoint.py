@@ -168,6 +168,18 @@ def test_pickles_are_refused_unopened(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
+def test_a_header_length_that_looks_like_a_pickle_is_read(tmp_path: Path) -> None:
+    """One length in 256 begins with the byte that opens a pickle; it is a .safetensors all the same."""
+    for size in range(0, 256, 8):
+        path = tmp_path / "a.safetensors"
+        save_file({"w": torch.zeros(1)}, path, metadata={checkpoint.KEY: json.dumps({"format": 1, "x": "." * size})})
+        if path.read_bytes()[0] == 0x80:
+            break
+    else:
+        pytest.fail("no length began with that byte")
+    assert read_header(path)["format"] == 1
+
+
 def test_files_of_others_are_refused(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(3)}, tmp_path / "plain.safetensors")
     save_file({"w": torch.zeros(3)}, tmp_path / "other.safetensors", metadata={"mediagen": "[1, 2"})

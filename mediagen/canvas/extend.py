@@ -17,7 +17,7 @@ from mediagen.canvas.decide import refuse_foreign
 from mediagen.canvas.paint import make_job, make_record, open_store
 from mediagen.canvas.report import Report, dry_report, make_report
 from mediagen.canvas.run import Job, Tally, paint_missing
-from mediagen.canvas.setup import as_model, device_of, whole
+from mediagen.canvas.setup import MEMORY, as_model, device_of, whole
 from mediagen.canvas.target import is_complete, plan_of, unlikeness
 from mediagen.core.geometry import Window
 from mediagen.errors import StoreError, UsageError
@@ -37,6 +37,7 @@ def extend(
     device: str | None = "auto",
     workers: int = 0,
     scheduler: str | None = None,
+    memory: str | int = MEMORY,
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -64,7 +65,7 @@ def extend(
     union = plan.over(canvas, level_count(canvas.width, canvas.height))
     _require_same(old, make_record(network, plan, where, old.attributes["options"]))
     record = make_record(network, union, where, old.attributes["options"])
-    job = make_job(named, network, union, where, workers, scheduler, progress, should_stop, old)
+    job = make_job(named, network, union, where, workers, scheduler, progress, should_stop, old, memory)
     if dry_run:
         return dry_report(path, job, time.monotonic() - start)
     with old.only_writer():

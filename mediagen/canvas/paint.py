@@ -96,7 +96,7 @@ def paint(
         options = resolved_options(plan, style_map, memory, block)
     record = make_record(network, plan, where, options)
     action = decide(path, record, resume=resume, overwrite=overwrite)
-    job = make_job(model, network, plan, where, workers, scheduler, progress, should_stop)
+    job = make_job(model, network, plan, where, workers, scheduler, progress, should_stop, memory=memory)
     if dry_run:
         return dry_report(path, job, time.monotonic() - start)
     if action == "nothing":
@@ -155,6 +155,7 @@ def make_job(
     progress: Callable[[int, int], None] | None,
     should_stop: Callable[[], bool] | None,
     old: CanvasStore | None = None,
+    memory: str | int | None = None,
 ) -> Job:
     """The job of painting `plan`. Workers load the model by name, so `named` must be one then. Raises UsageError."""
     away: Workers | None = None
@@ -167,7 +168,7 @@ def make_job(
             named = identity(model)["name"]
         away = Workers(count=workers, scheduler=scheduler, checkpoint=resolve(named)[1])
     return Job(
-        plan=plan, model=model, device=device, workers=away, old=old,
+        plan=plan, model=model, device=device, memory=as_bytes(memory or MEMORY), workers=away, old=old,
         progress=progress or (lambda done, total: None), should_stop=should_stop or (lambda: False),
     )  # fmt: skip
 

@@ -17,6 +17,9 @@ from mediagen.models._spec import CanvasModel, Precision
 BAND = 8
 """Rows of shards that are painted column by column before the next ones, so that unaligned neighbours share blocks."""
 
+SIDE_BY_SIDE = 1.6
+"""How much faster two blocks side by side are than one after the other, cautiously; caches and memory are shared."""
+
 CHUNK = 256
 SHARD_SIDES = (2048, 512)
 WIDTHS = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128, 96, 64)
@@ -126,19 +129,23 @@ def block_sizes(model: CanvasModel) -> Iterator[tuple[int, int]]:
 
 
 def choose_block(model: CanvasModel, precision: Precision, memory: int) -> tuple[int, int] | None:
-    """The size (width, height) within `memory` bytes that computes least around what it keeps; None if none fits.
+    """The size (width, height) that paints a scene fastest within `memory` bytes; None if none fits.
 
-    It depends on the model, precision and memory alone: not on the canvas, or else two canvases would not share blocks.
+    It depends on the model, precision and memory alone: not on the canvas, nor on the machine's cores, or else two
+    canvases would not share blocks. A larger block computes less around what it keeps; two that fit side by side use
+    two cores.
     """
     best: tuple[float, tuple[int, int]] | None = None
     for width, height in block_sizes(model):
         window = grid_of(model, width, height).block(0, 0)
-        if model.memory(window, precision) > memory:
+        fitting = memory // model.memory(window, precision)
+        if fitting < 1:
             continue
         rows = -(-model.scene.height // height)
         waste = model.cost(window) / model.ideal_cost(window) * rows * height / model.scene.height
-        if best is None or waste < best[0]:
-            best = waste, (width, height)
+        seconds = waste if fitting < 2 else waste / SIDE_BY_SIDE
+        if best is None or seconds < best[0]:
+            best = seconds, (width, height)
     return best and best[1]
 
 

@@ -6,16 +6,18 @@ Pictures are uint8 (height, width, 3).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from types import TracebackType
+from itertools import chain
+from queue import SimpleQueue
 from typing import Any, Self
 
 import numpy as np
+import torch
 
+from mediagen.canvas.memory import as_bytes
 from mediagen.canvas.plan import BlockGrid, grid_of
-from mediagen.canvas.setup import MEMORY, as_model, as_window, block_of, device_of, styles_of
+from mediagen.canvas.setup import MEMORY, as_model, as_window, block_of, device_of, lanes, styles_of
 from mediagen.core.geometry import Window
 from mediagen.core.seeds import random_field
 from mediagen.models._spec import CanvasModel, Painter, Precision, StyleMap
@@ -33,84 +35,89 @@ def draw_fields(model: CanvasModel, window: Window, seed: int, structure_seed: i
 
 
 class BlockSource:
-    """Finished blocks, one thread drawing the random fields of the next ones while the caller's thread paints.
+    """Finished blocks. Use as a context; `window` is for one caller's thread at a time.
 
-    `keep` finished blocks stay at hand for windows to come; `batch` blocks are painted in one call. Use as a context.
+    Blocks are painted in `len(painters)` lanes side by side; one thread more draws random fields meanwhile. On the CPU a
+    lane is a single thread of torch: that is faster than sharing each layer between cores, and a block's bits then do
+    not depend on how many cores there are, since torch picks some kernels by the number of its threads.
+    `keep` finished blocks stay at hand for windows to come.
     """
 
     def __init__(
         self,
         model: CanvasModel,
-        painter: Painter,
+        painters: Sequence[Painter],
         blocks: BlockGrid,
         *,
         seed: int,
         structure_seed: int | None = None,
         keep: int = 0,
-        batch: int = 1,
     ) -> None:
-        self.model, self.painter, self.blocks = model, painter, blocks
+        self.model, self.blocks, self.keep = model, blocks, keep
         self.seed, self.structure_seed = seed, structure_seed
-        self.keep, self.batch = keep, batch
         self.painted = 0
+        self.ahead = len(painters) + 1
+        self._idle: SimpleQueue[Painter] = SimpleQueue()
+        for painter in painters:
+            self._idle.put(painter)
+        self._started: dict[Index, Future[np.ndarray]] = {}
         self._finished: OrderedDict[Index, np.ndarray] = OrderedDict()
-        self._drawn: dict[Index, Future[list[np.ndarray]]] = {}
-        self._drawer = ThreadPoolExecutor(1, thread_name_prefix="mediagen-draw")
+        self._threads = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(
+            self.ahead, thread_name_prefix="mediagen-paint", initializer=torch.set_num_threads, initargs=(1,)
+        )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._drawn.clear()
-        self._drawer.shutdown(cancel_futures=True)
-
-    def block(self, bx: int, by: int) -> np.ndarray:
-        """One block's pixels."""
-        return self._paint([(bx, by)], [])[0]
+    def __exit__(self, *_: object) -> None:
+        self._started.clear()
+        self._pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._threads)
 
     def window(self, window: Window, then: Sequence[Window] = ()) -> np.ndarray:
-        """A window's pixels. `then`: what will be asked for next, so that its fields can be drawn meanwhile."""
+        """A window's pixels. `then`: what will be asked for next; its blocks are begun as soon as there are free lanes."""
         out = np.empty((window.height, window.width, 3), np.uint8)
-        indices = self.blocks.over(window)
-        later = [index for w in then for index in self.blocks.over(w)]
-        group = list(islice(indices, self.batch))
-        while group:
-            after = list(islice(indices, self.batch))
-            for index, pixels in zip(group, self._paint(group, [*after, *later]), strict=True):
-                whole = self.blocks.block(*index)
-                part = whole.meet(window)
-                assert part is not None
-                out[part.within(window)] = pixels[part.within(whole)]
-            group = after
+        coming = chain(*(self.blocks.over(w) for w in (window, *then)))
+        for index in self.blocks.over(window):
+            self._begin(coming)
+            block, whole = self._block(index), self.blocks.block(*index)
+            part = whole.meet(window)
+            assert part is not None
+            out[part.within(window)] = block[part.within(whole)]
         return out
 
-    def _paint(self, group: list[Index], later: list[Index]) -> list[np.ndarray]:
-        """The pixels of `group`; the fields of the first blocks of `later` that need some are drawn in the meantime."""
-        missing = [index for index in group if index not in self._finished]
-        drawn = [self._fields(index) for index in missing]
-        waiting = [future.result() for future in drawn]
-        for index in missing:
-            del self._drawn[index]
-        for index in [i for i in later if i not in self._finished and i not in group][: self.batch]:
-            self._fields(index)
-        fresh: dict[Index, np.ndarray] = {}
-        if missing:
-            pixels = self.painter.paint([self.blocks.block(*index) for index in missing], waiting)
-            fresh = dict(zip(missing, pixels, strict=True))
-            self.painted += len(missing)
-        ready = [fresh[index] if index in fresh else self._finished[index] for index in group]
-        for index, block in zip(group, ready, strict=True):
-            self._finished[index] = block
+    def _begin(self, coming: Iterator[Index]) -> None:
+        while len(self._started) < self.ahead:
+            index = next(coming, None)
+            if index is None:
+                return
+            if index not in self._finished:
+                self._start(index)
+
+    def _start(self, index: Index) -> None:
+        if index not in self._started:
+            self._started[index] = self._pool.submit(self._paint, self.blocks.block(*index))
+
+    def _block(self, index: Index) -> np.ndarray:
+        if index in self._finished:
             self._finished.move_to_end(index)
+            return self._finished[index]
+        self._start(index)
+        block = self._started.pop(index).result()
+        self.painted += 1
+        self._finished[index] = block
         while len(self._finished) > self.keep:
             self._finished.popitem(last=False)
-        return ready
+        return block
 
-    def _fields(self, index: Index) -> Future[list[np.ndarray]]:
-        if index not in self._drawn:
-            window = self.blocks.block(*index)
-            self._drawn[index] = self._drawer.submit(draw_fields, self.model, window, self.seed, self.structure_seed)
-        return self._drawn[index]
+    def _paint(self, window: Window) -> np.ndarray:
+        fields = draw_fields(self.model, window, self.seed, self.structure_seed)
+        painter = self._idle.get()
+        try:
+            return painter.paint([window], [fields])[0]
+        finally:
+            self._idle.put(painter)
 
 
 def render(
@@ -141,15 +148,9 @@ def render(
     network = as_model(model)
     window = as_window(network, x, y, width, height)
     chosen = styles or styles_of(seed, style_every, style_blend, None, texture_seed)
-    size = block_of(network, precision, memory, block)
-    painter = network.painter(chosen, device=device_of(device), precision=precision, compiled=compiled)
-    grid = grid_of(network, *size)
-    with BlockSource(network, painter, grid, seed=seed, structure_seed=structure_seed) as source:
+    grid = grid_of(network, *block_of(network, precision, memory, block))
+    where = device_of(device)
+    count = lanes(network, grid.block(0, 0), precision, where, as_bytes(memory))
+    painters = [network.painter(chosen, device=where, precision=precision, compiled=compiled) for _ in range(count)]
+    with BlockSource(network, painters, grid, seed=seed, structure_seed=structure_seed) as source:
         return source.window(window)
-
-
-def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of up to `size` items."""
-    source = iter(items)
-    while batch := list(islice(source, size)):
-        yield batch

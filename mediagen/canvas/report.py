@@ -9,6 +9,7 @@ from typing import Any
 from mediagen.canvas import styles as style_maps
 from mediagen.canvas.overview import overview_path
 from mediagen.canvas.run import Job, Tally
+from mediagen.canvas.setup import lanes
 from mediagen.canvas.target import bytes_upper_bound
 from mediagen.canvas.warmup import time_block
 from mediagen.io.files import free_bytes, storing
@@ -89,6 +90,7 @@ def dry_report(path: Path, job: Job, seconds: float) -> Report:
     block = plan.blocks.block(*next(plan.blocks.over(plan.canvas)))
     styles = style_maps.from_json(plan.styles)
     each = time_block(job.model, styles, block, device=job.device, precision=plan.precision, compiled=plan.compiled)
+    side_by_side = lanes(job.model, block, plan.precision, job.device, job.memory)
     count = plan.blocks.count(plan.canvas)
     with storing(path):
         free = free_bytes(path)
@@ -96,9 +98,9 @@ def dry_report(path: Path, job: Job, seconds: float) -> Report:
     return replace(
         planned,
         pixels_painted=0,
-        pixels_per_second=round(block.area / each),
+        pixels_per_second=round(side_by_side * block.area / each),
         dry_run=True,
         bytes_upper_bound=bytes_upper_bound(plan),
         bytes_free=free,
-        estimated_seconds=round(each * count, 1),
+        estimated_seconds=round(each * -(-count // side_by_side), 1),
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,14 @@ import torch
 from mediagen.canvas import worker
 from mediagen.canvas.memory import peak_memory
 from mediagen.canvas.plan import Plan
-from mediagen.canvas.render import batches
 from mediagen.canvas.shards import Shard, compose, open_source, parts_to_paint
 from mediagen.execute.inline import run_inline
 from mediagen.io.pyramid import Pyramid
 from mediagen.io.store import CanvasStore
 from mediagen.models._spec import CanvasModel
 
-GPU_UNIT = 8
-"""Shards per unit of a GPU worker: one takes it some milliseconds, and dask's own work should not weigh."""
+CPU_UNIT, GPU_UNIT = 2, 8
+"""Shards per unit of a worker: while one is written, the next is painted, and dask's own work should not weigh."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Job:
     plan: Plan
     model: CanvasModel
     device: torch.device
+    memory: int
     workers: Workers | None = None
     old: CanvasStore | None = None
     progress: Callable[[int, int], None] = lambda done, total: None
@@ -100,23 +102,29 @@ class _Count:
         self.job.progress(self.done, self.job.plan.canvas.area)
 
 
-def _with_next(shards: Iterable[Shard]) -> Iterator[tuple[Shard, Shard | None]]:
-    """Each shard with the one after it, so that its random fields can be drawn meanwhile."""
+def _with_following(shards: Iterable[Shard], count: int) -> Iterator[tuple[Shard, list[Shard]]]:
+    """Each shard with the `count` after it, which can be begun meanwhile."""
     source = iter(shards)
-    current = next(source, None)
-    while current is not None:
-        following = next(source, None)
-        yield current, following
-        current = following
+    held = deque(islice(source, count + 1))
+    while held:
+        yield held[0], list(islice(held, 1, None))
+        held.popleft()
+        held.extend(islice(source, 1))
+
+
+def _runs(shards: Iterable[Shard], length: int) -> Iterator[list[Shard]]:
+    source = iter(shards)
+    while run := list(islice(source, length)):
+        yield run
 
 
 def _paint_here(store: CanvasStore, job: Job, tally: Tally) -> None:
     plan, pyramid, count = job.plan, Pyramid(store), _Count(job, tally)
-    with open_source(plan, job.model, job.device) as source:
+    with open_source(plan, job.model, job.device, job.memory) as source:
 
-        def paint(pair: tuple[Shard, Shard | None]) -> tuple[Shard, np.ndarray, int]:
-            shard, following = pair
-            then = parts_to_paint(plan.shard_window(*following), job.old) if following else []
+        def paint(unit: tuple[Shard, list[Shard]]) -> tuple[Shard, np.ndarray, int]:
+            shard, following = unit
+            then = [part for later in following for part in parts_to_paint(plan.shard_window(*later), job.old)]
             return shard, *compose(source, job.old, plan.shard_window(*shard), then)
 
         def finish(value: tuple[Shard, np.ndarray, int]) -> tuple[Shard, int]:
@@ -127,7 +135,7 @@ def _paint_here(store: CanvasStore, job: Job, tally: Tally) -> None:
 
         outcome = run_inline(
             paint,
-            _with_next(count.missing(store)),
+            _with_following(count.missing(store), source.ahead),
             finish=finish,
             on_result=lambda result: count.painted([result[0]], result[1]),
             should_stop=job.should_stop,
@@ -150,9 +158,9 @@ def _paint_on_workers(store: CanvasStore, job: Job, workers: Workers, tally: Tal
         count.painted(shards, record["pixels"])
 
     outcome = run_cluster(
-        worker.describe(store, job.old, workers.checkpoint, job.device),
+        worker.describe(store, job.old, workers.checkpoint, job.device, job.memory),
         worker.paint_shards,
-        batches(count.missing(store), GPU_UNIT if on_gpu else 1),
+        _runs(count.missing(store), GPU_UNIT if on_gpu else CPU_UNIT),
         workers=workers.count,
         scheduler=workers.scheduler,
         threads=max(1, torch.get_num_threads() // max(1, workers.count)),

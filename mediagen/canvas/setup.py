@@ -102,6 +102,13 @@ def block_of(
     return chosen
 
 
+def lanes(model: CanvasModel, block: Window, precision: Precision, device: torch.device, memory: int) -> int:
+    """How many blocks to paint side by side: one per thread of torch on a CPU, as far as they fit into `memory` bytes."""
+    if device.type != "cpu":
+        return 1
+    return max(1, min(torch.get_num_threads(), (memory - PROCESS_BYTES) // model.memory(block, precision)))
+
+
 def made_with(device: torch.device) -> dict[str, str]:
     """The versions and the device that decide a canvas's last bits."""
     if device.type == "cuda":

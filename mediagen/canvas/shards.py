@@ -10,6 +10,7 @@ import torch
 from mediagen.canvas import styles as style_maps
 from mediagen.canvas.plan import Plan
 from mediagen.canvas.render import BlockSource
+from mediagen.canvas.setup import lanes
 from mediagen.core.geometry import Window
 from mediagen.io.store import CanvasStore
 from mediagen.models._spec import CanvasModel
@@ -18,13 +19,15 @@ Shard = tuple[int, int]
 """(iy, ix) at level 0."""
 
 
-def open_source(plan: Plan, model: CanvasModel, device: torch.device) -> BlockSource:
-    """The plan's blocks, painted by `model` on `device`."""
-    painter = model.painter(
-        style_maps.from_json(plan.styles), device=device, precision=plan.precision, compiled=plan.compiled
-    )
+def open_source(plan: Plan, model: CanvasModel, device: torch.device, memory: int) -> BlockSource:
+    """The plan's blocks, painted by `model` on `device`, as many side by side as fit into `memory` bytes."""
+    styles, block = style_maps.from_json(plan.styles), plan.blocks.block(0, 0)
+    painters = [
+        model.painter(styles, device=device, precision=plan.precision, compiled=plan.compiled)
+        for _ in range(lanes(model, block, plan.precision, device, memory))
+    ]
     return BlockSource(
-        model, painter, plan.blocks, seed=plan.seed, structure_seed=plan.structure_seed, keep=plan.blocks_kept()
+        model, painters, plan.blocks, seed=plan.seed, structure_seed=plan.structure_seed, keep=plan.blocks_kept()
     )
 
 

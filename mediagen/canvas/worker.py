@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from mediagen.canvas.memory import peak_memory
 from mediagen.canvas.plan import Plan
 from mediagen.canvas.render import BlockSource
 from mediagen.canvas.setup import as_model, device_of, made_with
-from mediagen.canvas.shards import Shard, compose, open_source
+from mediagen.canvas.shards import Shard, compose, open_source, parts_to_paint
 from mediagen.canvas.target import plan_of
 from mediagen.core.provenance import differences
 from mediagen.errors import WorkerError
@@ -34,13 +34,16 @@ class Worker:
     source: BlockSource
 
 
-def describe(store: CanvasStore, old: CanvasStore | None, checkpoint: Path, device: torch.device) -> Call:
+def describe(
+    store: CanvasStore, old: CanvasStore | None, checkpoint: Path, device: torch.device, memory: int
+) -> Call:
     """How a worker makes itself ready: paths and names only."""
     arguments = {
         "store": str(store.path),
         "old": str(old.path) if old else None,
         "checkpoint": str(checkpoint.resolve()),
         "device": device.type,
+        "memory": memory,
     }
     return Call(target=f"{__name__}:make", arguments=arguments)
 
@@ -57,7 +60,7 @@ def checks(store: CanvasStore, checkpoint: Path) -> list[Check]:
     ]  # fmt: skip
 
 
-def make(store: str, old: str | None, checkpoint: str, device: str, threads: int) -> Worker:
+def make(store: str, old: str | None, checkpoint: str, device: str, memory: int, threads: int) -> Worker:
     """Opens the store and loads the model, once a worker. Raises WorkerError where this worker would paint other bits."""
     torch.set_num_threads(threads)
     canvas, here = CanvasStore.open(store, "r+"), device_of(device)
@@ -65,18 +68,20 @@ def make(store: str, old: str | None, checkpoint: str, device: str, threads: int
     if unlike:
         raise WorkerError(f"this worker would not paint the same bits ({'; '.join(unlike)})")
     plan = plan_of(canvas)
-    source = open_source(plan, as_model(Path(checkpoint)), here)
+    source = open_source(plan, as_model(Path(checkpoint)), here, memory)
     return Worker(canvas, CanvasStore.open(old) if old else None, plan, source)
 
 
-def paint_shards(worker: Worker, shards: Iterable[Shard]) -> dict[str, Any]:
+def paint_shards(worker: Worker, shards: Sequence[Shard]) -> dict[str, Any]:
     """Paints and writes whole shards; the next one is painted while the one before is written."""
     before = worker.source.painted
     pixels = 0
 
-    def paint(shard: Shard) -> tuple[Shard, np.ndarray]:
+    def paint(unit: tuple[Shard, list[Shard]]) -> tuple[Shard, np.ndarray]:
         nonlocal pixels
-        picture, painted = compose(worker.source, worker.old, worker.plan.shard_window(*shard), [])
+        shard, following = unit
+        then = [part for later in following for part in parts_to_paint(worker.plan.shard_window(*later), worker.old)]
+        picture, painted = compose(worker.source, worker.old, worker.plan.shard_window(*shard), then)
         pixels += painted
         return shard, picture
 
@@ -86,7 +91,8 @@ def paint_shards(worker: Worker, shards: Iterable[Shard]) -> dict[str, Any]:
         return shard
 
     done: list[Shard] = []
-    run_inline(paint, shards, finish=finish, on_result=done.append)
+    units = [(shard, list(shards[i + 1 :])) for i, shard in enumerate(shards)]
+    run_inline(paint, units, finish=finish, on_result=done.append)
     return {
         "shards": done,
         "pixels": pixels,

@@ -7,6 +7,7 @@ Shapes: pictures (B, 3, H, W); patches (N, 3 * 7 * 7).
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -64,5 +65,7 @@ def _distance(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     directions = torch.randn(real.shape[1], DIRECTIONS, generator=rng)
     directions = directions / directions.norm(dim=0, keepdim=True)
     mean, spread = real.mean(), real.std() + 1e-8
-    first, second = ((p - mean) / spread @ directions for p in (real, fake))
-    return (first.sort(dim=0).values - second.sort(dim=0).values).abs().mean()
+    # Sorting is most of the work; NumPy sorts contiguous rows of float32 many times faster than torch on a CPU.
+    projected = (directions.T @ ((patches - mean) / spread).T for patches in (real, fake))
+    first, second = (torch.from_numpy(np.sort(values.numpy(), axis=1)) for values in projected)
+    return (first - second).abs().mean()

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -29,12 +29,12 @@ from torch import Tensor, nn
 from mediagen.core.geometry import Conv, Field, Interval, Lattice, Up, Window
 from mediagen.models._spec import Batch, ModelSpec, Phase, PictureNeeds, Precision, StyleMap
 from mediagen.nn.augment import augment
-from mediagen.nn.coordinates import coordinates, lattice_coordinates
+from mediagen.nn.coordinates import coordinates
 from mediagen.nn.equalized import GAIN, initialise
 from mediagen.nn.modulated import ModulatedConv2d
 from mediagen.nn.padding_free import Finish, LayerCost, Step, TextureBlock, axis_plan, box, fit, layer_costs
 from mediagen.nn.resample import blur, upsample_skip
-from mediagen.nn.style_fusion import Convolve, StyledPainter, strips
+from mediagen.nn.style_fusion import Convolve, StyledPainter, per_sample, strips
 from mediagen.nn.stylegan2 import Mapping, TwoHeadedDiscriminator, lazy_adam, mix_styles
 from mediagen.objectives.adversarial import discriminator_logistic, generator_nonsaturating
 from mediagen.objectives.penalties import mode_seeking, path_length, path_lengths, r1
@@ -55,6 +55,7 @@ class Config:
     latent: int = 512  # D, of z_g
     mapping_layers: int = 8
     channels: tuple[int, ...] = (512, 512, 512, 512)  # of each texture block
+    noise_from: int = 0  # first texture block that is given noise; 0 as published
     critic_channels: tuple[int, ...] = (512, 512, 512, 512, 512, 512)  # from full resolution downward
     head_channels: int = 512
     # Coordinates (section 3.2).
@@ -97,11 +98,6 @@ class Config:
         return round(self.patch + self.vertical_cells * self.scale)
 
 
-def per_sample(z_g: Tensor, w: Tensor) -> Convolve:
-    """The training form: z_g (B, D) rules the structure, w (B, L, D) the texture, one style per sample."""
-    return lambda layer, x, slot, *_: layer(x, z_g if slot is None else w[:, slot])
-
-
 class Generator(nn.Module):
     """G_T after G_S. `forward` trains; `painter` makes it ready to paint a canvas (the CanvasModel contract)."""
 
@@ -119,8 +115,8 @@ class Generator(nn.Module):
         self.structure_finish = nn.ModuleList(Finish(config.structure_channels, noisy=False) for _ in structure)
         inputs = inputs if config.structure else inputs + 3
         self.blocks = nn.ModuleList()
-        for channels in config.channels:
-            self.blocks.append(TextureBlock(inputs, channels, config.latent))
+        for index, channels in enumerate(config.channels):
+            self.blocks.append(TextureBlock(inputs, channels, config.latent, noisy=index >= config.noise_from))
             inputs = channels
         self.slots = 2 * len(config.channels) + 1
         side, half = config.scene, -(config.scene // 2)
@@ -146,8 +142,10 @@ class Generator(nn.Module):
     def textured(
         self, z_s: Tensor, noise: Sequence[Tensor], rows: list[Step], columns: list[Step], convolve: Convolve
     ) -> Tensor:
-        """G_T: the picture from z_S and one noise map a layer; `rows`, `columns` are the texture's steps."""
+        """G_T: the picture from z_S and a noise map per noisy layer; `rows`, `columns` are its steps."""
         steps = list(zip(rows, columns, strict=True))
+        silent: list[Tensor | None] = [None] * (2 * self.config.noise_from)
+        maps = [*silent, *noise]
         x, rgb, stride = z_s, None, self.config.scale
         have = (rows[0].read, columns[0].read)
         for k, block in enumerate(self.blocks):
@@ -162,9 +160,9 @@ class Generator(nn.Module):
             made = (Up().makes(row.read), Up().makes(column.read))
             x = convolve(block.up, fit(x, have, read), 2 * k, box(read), box(made), stride)
             x = blur(fit(x, made, (Conv(3).reads(row.out), Conv(3).reads(column.out))), gain=4.0)
-            x = fit(block.up_finish(x, noise[2 * k]), mid, read2)
+            x = fit(block.up_finish(x, maps[2 * k]), mid, read2)
             stride //= 2
-            x = block.conv_finish(convolve(block.conv, x, 2 * k + 1, box(read2), box(out), stride), noise[2 * k + 1])
+            x = block.conv_finish(convolve(block.conv, x, 2 * k + 1, box(read2), box(out), stride), maps[2 * k + 1])
             colour = (
                 convolve(block.rgb, x, 2 * k + 2, box(out), box(out), stride)
                 + block.rgb_bias.to(x.dtype)[:, None, None]
@@ -195,11 +193,12 @@ class Generator(nn.Module):
         return Interval(start, start + self.config.patch)
 
     def fields(self, window: Window) -> list[Field]:
-        """z_l, then the noise of every texture layer, each on its own lattice."""
+        """z_l, then the noise of every texture layer that has any, each on its own lattice."""
         rows, columns = self.plan(window.rows), self.plan(window.columns)
         found = [Field("z_l", self.config.local_channels, Window.of(columns[0].read, rows[0].read))]
         pairs = list(zip(rows, columns, strict=True))[len(self.structure) :]
-        return found + [Field(f"z_n/{i}", 1, Window.of(c.out, r.out)) for i, (r, c) in enumerate(pairs)]
+        noisy = list(enumerate(pairs))[2 * self.config.noise_from :]
+        return found + [Field(f"z_n/{i}", 1, Window.of(c.out, r.out)) for i, (r, c) in noisy]
 
     def layer_costs(self, window: Window) -> list[LayerCost]:
         """What every convolution spends on a window painted in one piece."""
@@ -216,10 +215,6 @@ class Generator(nn.Module):
         size, blocks = 4 if precision == "fp32" else 2, len(self.config.channels)
         widest = max(channels * 4.0 ** (i + 1 - blocks) for i, channels in enumerate(self.config.channels))
         return int(12 * sum(p.numel() for p in self.parameters()) + window.area * (4.5 * widest * size + 3 * size + 35))
-
-    def coordinates(self, rows: Interval, columns: Interval, moves: Sequence[tuple[int, int]]) -> Tensor:
-        """c (B, 3, H, W) of cells moved by each (x, y) of `moves`."""
-        return lattice_coordinates(self.config, rows, columns, moves)
 
     def painter(
         self, styles: StyleMap, *, device: torch.device, precision: Precision, compiled: bool = False
@@ -277,9 +272,9 @@ class Objective:
             phases.append(Phase("path", "generator", self.path_loss))
         return phases
 
-    def draw(self, batch: int, rng: torch.Generator) -> Draw:
+    def draw(self, batch: int, rng: torch.Generator, generator: Generator | None = None) -> Draw:
         """Latents, coordinates between the vertical cut-offs, noise and position labels for `batch` patches."""
-        config, device = self.config, self.device
+        config, device, generator = self.config, self.device, generator or self.generator
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=rng, device=device)
@@ -288,18 +283,18 @@ class Objective:
             return torch.rand(batch, 1, generator=rng, device=device, dtype=torch.float64)
 
         z_g, other = normal(batch, config.latent), normal(batch, config.latent)
-        w, mixed = self.generator.mapping(torch.cat([z_g, other])).chunk(2)
-        w = mix_styles(w, mixed, self.generator.slots, config.mixing, rng)
+        w, mixed = generator.mapping(torch.cat([z_g, other])).chunk(2)
+        w = mix_styles(w, mixed, generator.slots, config.mixing, rng)
         start, across = uniform(), uniform() * config.period  # start: how far between the vertical cut-offs
-        pixel = self.generator.patch_interval()
-        plan = self.generator.plan(pixel)
+        pixel = generator.patch_interval()
+        plan = generator.plan(pixel)
         cell = torch.arange(plan[0].read.start, plan[0].read.stop, device=device, dtype=torch.float64)[None]
         top = start * config.vertical_cells * config.scale - config.scene / 2
         rows = cell + (top - pixel.start) / config.scale
         label = 2 * start - 1
         if config.label == "tanh":
             label = torch.tanh((top + config.patch / 2) / config.scale * config.vertical_step)
-        fields = self.generator.fields(Window.of(pixel, pixel))
+        fields = generator.fields(Window.of(pixel, pixel))
         drawn = [normal(batch, f.channels, f.window.height, f.window.width) for f in fields]
         return Draw(z_g, w, drawn[0], coordinates(config, rows, cell + across), drawn[1:], label.float())
 
@@ -307,10 +302,8 @@ class Objective:
         return self.generator(drawn.z_g, drawn.w, drawn.z_l, drawn.c, drawn.noise)
 
     def judge(self, pictures: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        judged: tuple[Tensor, Tensor] = self.critic(
-            augment(pictures.float(), rng) if self.config.augmentation else pictures
-        )
-        return judged
+        seen = augment(pictures.float(), rng) if self.config.augmentation else pictures
+        return cast(tuple[Tensor, Tensor], self.critic(seen))
 
     def critic_loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """L_adv + lambda_ar L_ar, the auxiliary position (Eq. 5) on real and generated patches."""
@@ -361,12 +354,19 @@ class Objective:
         assert isinstance(network, Generator)
         return strips(network, range(seed, seed + 6), self.device)
 
+    def samples(self, network: nn.Module, count: int, rng: torch.Generator) -> Tensor:
+        """Patches (B, 3, p, p) for the measure that picks the best snapshot."""
+        assert isinstance(network, Generator)
+        drawn = self.draw(count, rng, network)
+        picture: Tensor = network(drawn.z_g, drawn.w, drawn.z_l, drawn.c, drawn.noise)[1]
+        return picture
+
 
 PAPER = Config()
 SMALL = Config(
     unfold=3, structure_channels=64, local_channels=32, latent=128, mapping_layers=4, channels=(64, 64, 64, 64, 48, 32),
     critic_channels=(16, 24, 32, 48, 96, 128, 128), head_channels=128, cells=8, vertical_cells=(512 - 197) / 64,
-    vertical_step=0.29, picture=512, square=False, augmentation=True, r1=3.0, path=0.0,
+    vertical_step=0.29, picture=512, square=False, augmentation=True, r1=3.0, path=0.0, noise_from=4,
     ema_half_life=3000.0, frozen_blocks=4,
 )  # fmt: skip
 PRESETS = {

@@ -20,10 +20,17 @@ from torch import Tensor
 from mediagen.core.geometry import Window
 from mediagen.core.seeds import random_field
 from mediagen.models._spec import Centre, Precision, StyleMap
+from mediagen.nn.coordinates import lattice_coordinates
 from mediagen.nn.modulated import ModulatedConv2d, demodulation
 
 Convolve = Callable[[ModulatedConv2d, Tensor, int | None, Window, Window, int], Tensor]
 """(layer, input, texture slot or None for structure, input and output window, pixels per input position) -> output."""
+
+
+def per_sample(z_g: Tensor, w: Tensor) -> Convolve:
+    """The training form: z_g (B, D) rules the structure, w (B, L, D) the L texture slots, one style per sample."""
+    return lambda layer, x, slot, *_: layer(x, z_g if slot is None else w[:, slot])
+
 
 CACHED_CENTRES = 32
 """How many centres' folded weights are kept: a wide canvas meets ever new ones, and memory must not grow with it."""
@@ -82,8 +89,8 @@ class StyledConvolution:
 class StyledPainter:
     """Paints windows of the plane with a generator whose every convolution is modulated, under a map of styles.
 
-    The generator offers `plan(interval)`, `coordinates(rows, columns, moves)`, `synthesise(...)`, `mapping` and a
-    `config` with `scale` and `latent`.
+    The generator offers `plan(interval)`, `synthesise(...)`, `mapping` and a `config` with `scale`, `latent` and what
+    mediagen.nn.coordinates reads.
     """
 
     def __init__(
@@ -106,7 +113,7 @@ class StyledPainter:
     @torch.inference_mode()
     def paint(self, windows: Sequence[Window], fields: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
         """uint8 (B, height, width, 3); the windows share one shape and lie whole cells apart."""
-        first, scale = windows[0], self.model.config.scale
+        first, config, scale = windows[0], self.model.config, self.model.config.scale
         moves = [(w.x - first.x, w.y - first.y) for w in windows]
         assert all(x % scale == 0 and y % scale == 0 for x, y in moves)
         rows, columns = self.model.plan(first.rows), self.model.plan(first.columns)
@@ -128,7 +135,7 @@ class StyledPainter:
             return self.convolution.fused(layer, x, centres, slot is None, reads, outs, stride)
 
         z_l, *noise = [self.batch([drawn[i] for drawn in fields]) for i in range(len(fields[0]))]
-        c = self.model.coordinates(rows[0].read, columns[0].read, [(x // scale, y // scale) for x, y in moves])
+        c = lattice_coordinates(config, rows[0].read, columns[0].read, [(x // scale, y // scale) for x, y in moves])
         _, picture = self.synthesise(z_l, c.to(self.device, self.dtype), noise, rows, columns, convolve)
         levels = picture.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
         painted: np.ndarray = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -22,7 +22,7 @@ from mediagen.train.state import Progress
 from mediagen.train.step import generator, key
 
 Precision = Callable[[], AbstractContextManager[object]]
-MEASURED = 192
+MEASURED, AT_ONCE = 192, 16
 """Pictures of each side of a measure, drawn the same way every time, so that its values can be compared."""
 
 RECORDED = ("preset", "seed", "batch", "accumulate", "precision", "start_from", "made_with")
@@ -49,9 +49,10 @@ def measure(
     if not isinstance(objective, Samples):
         return None
     real = folder.batch(MEASURED, np.random.Generator(np.random.Philox(key=key("measure", "real"))), device)["pictures"]
+    rng = generator(device, "measure", "fake")
     with _evaluating(network), precision():
-        fake = objective.samples(network, MEASURED, generator(device, "measure", "fake"))
-    return sliced_wasserstein(real, fake.float(), generator(torch.device("cpu"), "measure", "directions"))
+        fake = [objective.samples(network, AT_ONCE, rng).float().cpu() for _ in range(MEASURED // AT_ONCE)]
+    return sliced_wasserstein(real, torch.cat(fake), generator(torch.device("cpu"), "measure", "directions"))
 
 
 def save_generator(

@@ -105,12 +105,21 @@ def start_from(source: Path, objective: Objective, averages: Averages) -> tuple[
         tensors, header = read_tensors(source)
     if header.get("kind") == "generator":
         tensors = {f"{kind}/{objective.output}/{k}": v for kind in ("network", "average") for k, v in tensors.items()}
+    tensors |= _averages_for_frozen(objective, tensors)
     own = _own_tensors(objective, averages)
     fitting = {name: t for name, t in own.items() if name in tensors and tensors[name].shape == t.shape}
     _copy(tensors, fitting)
     _restore_optimizers(objective, tensors, {})
     networks = [name for name in own if name.startswith("network/")]
     return sum(name in fitting for name in networks), len(networks)
+
+
+def _averages_for_frozen(objective: Objective, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is not trained any further takes the average's weights, which are the better ones and the ones shipped."""
+    frozen = [
+        f"{n}/{k}" for n, net in objective.networks.items() for k, p in net.named_parameters() if not p.requires_grad
+    ]
+    return {f"network/{name}": tensors[f"average/{name}"] for name in frozen if f"average/{name}" in tensors}
 
 
 def _own_tensors(objective: Objective, averages: Averages) -> dict[str, Tensor]:

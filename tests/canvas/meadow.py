@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from mediagen.core.geometry import Conv, Field, Interval, Lattice, Layer, Up, Window, receptive_field
 from mediagen.core.seeds import random_field

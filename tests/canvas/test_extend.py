@@ -1,4 +1,3 @@
-import os
 import shutil
 
 import pytest
@@ -110,7 +109,7 @@ def test_a_crash_while_the_canvases_change_places(first, tmp_path, monkeypatch, 
             extend(path, "down", 64, model=Meadow())
     extend(path, "down", 64, model=Meadow())
     assert tree(tmp_path / "grown") == at_once
-    assert sorted(os.listdir(tmp_path / "grown")) == ["a.png", "a.zarr"]
+    assert sorted(p.name for p in (tmp_path / "grown").iterdir()) == ["a.png", "a.zarr"]
 
 
 def test_painting_notices_an_exchange_that_was_cut_short(first, tmp_path):

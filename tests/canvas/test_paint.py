@@ -29,7 +29,7 @@ def stop_after(count):
 
 
 def test_the_store_holds_what_render_makes(whole):
-    report, files, folder = whole
+    report, _, folder = whole
     store = CanvasStore.open(folder / "a.zarr")
     pixels = store.read(0, 0, 0, 1100, 150)
     expected = render(Meadow(), x=-33, y=-70, width=1100, height=150, seed=3, block=(64, 64), styles=StretchStyle(3, 100, 25))

@@ -46,29 +46,38 @@ def test_the_block_is_no_part_of_the_picture_in_fp32():
     np.testing.assert_array_equal(wanted, render(Meadow(), x=-7, width=200, seed=1))
 
 
-@pytest.mark.parametrize("batch", [2, 3, 50])
+@pytest.mark.parametrize("lanes", [1, 2, 5])
 @pytest.mark.parametrize("keep", [0, 5])
-def test_batches_do_not_matter(batch, keep):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_lanes_and_threads_do_not_matter(lanes, keep, threads):
     model, window = Meadow(), Window(-70, -50, 333, 144)
-    # In double precision, since torch takes other kernels for one tiny picture than for several; big ones share theirs.
-    painter = model.painter(STYLES["stretches"], device=torch.device("cpu"), precision="fp64")
     grid = grid_of(model, 64, 64)
-    with BlockSource(model, painter, grid, seed=1) as source:
-        one_by_one = source.window(window)
+    expected = render(model, x=-70, y=-50, width=333, height=144, seed=1, styles=STYLES["stretches"], block=(64, 64))
+    torch.set_num_threads(threads)
+    painters = [model.painter(STYLES["stretches"], device=torch.device("cpu"), precision="fp32") for _ in range(lanes)]
+    with BlockSource(model, painters, grid, seed=1, keep=keep) as source:
+        np.testing.assert_array_equal(source.window(window), expected)
         assert source.painted == grid.count(window)
-    with BlockSource(model, painter, grid, seed=1, batch=batch, keep=keep) as source:
-        np.testing.assert_array_equal(source.window(window), one_by_one)
-        np.testing.assert_array_equal(source.block(0, 0), one_by_one[18:82, 70:134])
+        np.testing.assert_array_equal(source.window(Window(0, -32, 64, 64)), expected[18:82, 70:134])
+    assert torch.get_num_threads() == threads
 
 
-def test_kept_blocks_are_not_painted_again_and_drawn_fields_do_not_pile_up():
+def test_an_error_of_the_model_arrives():
     model = Meadow()
     painter = model.painter(STYLES["one"], device=torch.device("cpu"), precision="fp32")
-    with BlockSource(model, painter, grid_of(model, 64, 64), seed=1, keep=4) as source:
+    painter.dtype = torch.int8
+    with pytest.raises(RuntimeError), BlockSource(model, [painter], grid_of(model, 64, 64), seed=1) as source:
+        source.window(Window(0, 0, 300, 10))
+
+
+def test_kept_blocks_are_not_painted_again_and_begun_ones_do_not_pile_up():
+    model = Meadow()
+    painter = model.painter(STYLES["one"], device=torch.device("cpu"), precision="fp32")
+    with BlockSource(model, [painter], grid_of(model, 64, 64), seed=1, keep=4) as source:
         windows = [Window(40 + 64 * i, -32, 64, 64) for i in range(8)]
         for window, following in zip(windows, [*windows[1:], None], strict=True):
             source.window(window, [following] if following else [])
-            assert len(source._drawn) <= 1
+            assert len(source._started) <= 2
         assert source.painted == 9
         assert len(source._finished) <= 4
 

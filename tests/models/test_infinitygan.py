@@ -10,7 +10,7 @@ from mediagen.core.geometry import Interval, Window
 from mediagen.core.seeds import random_field
 from mediagen.models._spec import Centre
 from mediagen.models.infinitygan import PAPER, PRESETS, Config, Generator, Objective, discriminator
-from mediagen.nn.coordinates import coordinates
+from mediagen.nn.coordinates import coordinates, lattice_coordinates
 from mediagen.nn.equalized import initialise
 from mediagen.nn.style_fusion import Convolve, OneStyle
 
@@ -59,7 +59,7 @@ def one_shot(generator: Generator, window: Window, z_g: torch.Tensor, w: torch.T
     z_l, *noise = (
         torch.from_numpy(random_field(3, f.name, f.channels, f.window))[None] for f in generator.fields(window)
     )
-    c = generator.coordinates(rows[0].read, columns[0].read, [(0, 0)])
+    c = lattice_coordinates(generator.config, rows[0].read, columns[0].read, [(0, 0)])
     dtype = next(generator.parameters()).dtype
     convolve: Convolve = lambda layer, x, slot, *_: layer(x, z_g if slot is None else w[:, slot])  # noqa: E731
     return generator.synthesise(z_l.to(dtype), c.to(dtype), [n.to(dtype) for n in noise], rows, columns, convolve)[1]
@@ -104,8 +104,8 @@ def test_coordinates_repeat_after_the_period_and_saturate():
 
 def test_far_columns_have_the_coordinates_of_near_ones():
     generator = Generator(NARROW)
-    near = generator.coordinates(Interval(0, 4), Interval(0, 9), [(0, 0)])
-    far = generator.coordinates(Interval(0, 4), Interval(0, 9), [(140 * 10**10, 0)])
+    near = lattice_coordinates(generator.config, Interval(0, 4), Interval(0, 9), [(0, 0)])
+    far = lattice_coordinates(generator.config, Interval(0, 4), Interval(0, 9), [(140 * 10**10, 0)])
     assert torch.equal(near, far)
 
 
@@ -179,7 +179,7 @@ def test_switches_change_structure_or_texture_alone():
     "change",
     [{}, {"structure": False}, {"structure": False, "padding_free": False}, {"unfold": 1}, {"diversity": 0.0},
      {"position": 0.0}, {"coordinates": "texture"}, {"coordinates": "constant"}, {"label": "tanh"},
-     {"augmentation": True}, {"path": 0.0}],
+     {"augmentation": True}, {"path": 0.0}, {"noise_from": 1}],
 )  # fmt: skip
 def test_every_ablation_trains_every_parameter(change):
     config = replace(PRESETS["tiny"], **change)

@@ -16,7 +16,9 @@ from toy import run
 
 from mediagen.checkpoint import load, read_header, read_tensors
 from mediagen.errors import CheckpointError, DataError, UsageError
+from mediagen.train.ema import Averages
 from mediagen.train.log import read_log
+from mediagen.train.state import start_from
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,6 +152,19 @@ def test_a_grown_network_takes_over_what_fits(pictures: Path, tmp_path: Path) ->
     # The same command again goes on, and needs the other run no more.
     report = run(pictures, tmp_path / "deep", 3, preset="deep", config={"rate": 0.0})
     assert report.new == 2
+
+
+def test_what_is_frozen_takes_the_averaged_weights(pictures: Path, tmp_path: Path) -> None:
+    run(pictures, tmp_path / "old", 4)
+    old, _ = read_tensors(tmp_path / "old" / "state.safetensors")
+    objective = toy.Objective(toy.Config(), torch.device("cpu"))
+    objective.networks["generator"].start.requires_grad_(False)  # type: ignore[union-attr]
+    averages = Averages(objective.networks, objective.averaged, objective.ema_half_life)
+    start_from(tmp_path / "old", objective, averages)
+    state = objective.networks["generator"].state_dict()
+    assert torch.equal(state["start.weight"], old["average/generator/start.weight"])
+    assert torch.equal(state["out.weight"], old["network/generator/out.weight"])
+    assert not torch.equal(old["network/generator/start.weight"], old["average/generator/start.weight"])
 
 
 def test_a_checkpoint_too_can_be_started_from(pictures: Path, tmp_path: Path) -> None:

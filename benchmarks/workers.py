@@ -1,0 +1,68 @@
+"""Two dask workers of one thread each against one process with two threads: the same canvas, byte for byte.
+
+    python benchmarks/workers.py [--quick]
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from pathlib import Path
+
+import common
+import torch
+
+from mediagen.canvas.paint import paint
+
+WAYS = {"one process, two threads": 0, "two workers of one thread": 2}
+
+
+def painted(model: str, path: Path, width: int, precision: str, workers: int) -> tuple[float, float]:
+    """Seconds in all, and pixels per second between the first fifth of the canvas and its end."""
+    told: list[tuple[float, int]] = []
+    began = time.perf_counter()
+    paint(
+        model, path, width=width, precision=precision, workers=workers, overwrite=True,
+        progress=lambda done, total: told.append((time.perf_counter(), done)),
+    )  # fmt: skip
+    seconds, total = time.perf_counter() - began, told[-1][1]
+    first = next(moment for moment in told if moment[1] >= total / 5)
+    steady = (total - first[1]) / max(1e-9, told[-1][0] - first[0]) if told[-1] != first else total / seconds
+    return seconds, steady
+
+
+def main() -> None:
+    asked = common.arguments(__doc__)
+    where, start = common.machine(), time.perf_counter()
+    width, rounds, precision = (6000, 1, "fp32") if asked.quick else (49_152, 2, "auto")
+    torch.set_num_threads(2)
+    times: dict[str, list[tuple[float, float]]] = {}
+    with common.chosen_model(asked) as (model, words), common.scratch() as folder:
+        for _, (way, workers) in itertools.product(range(rounds), WAYS.items()):
+            times.setdefault(way, []).append(painted(model, folder / str(workers) / "it.zarr", width, precision, workers))
+        same = common.files_of(folder / "0") == common.files_of(folder / "2")
+    rows = [
+        {"way": way, "seconds in all": statistics.median(s for s, _ in found),
+         "steady Mpx/s": statistics.median(p for _, p in found) / 1e6}
+        for way, found in times.items()
+    ]  # fmt: skip
+    ratio = rows[1]["steady Mpx/s"] / rows[0]["steady Mpx/s"]
+    note = (
+        f"{width:,} px wide, in turns, medians of {rounds}. Steady: from the first fifth of the canvas to its end, so without "
+        f"starting workers; their rate is {ratio:.2f} of the one process's. Same bytes: {common.text(same)}"
+    )
+    found = {
+        "title": "Workers",
+        "about": "Single threads scale better than a process with many: what dask workers bring on one machine.",
+        "model": words,
+        "figures": {"ratio": ratio, "same_bytes": same},
+        "tables": [common.table("Two workers of one thread against one process with two", rows, note)],
+    }
+    common.finish("workers", asked, found, where, time.perf_counter() - start)
+    if not same:
+        raise SystemExit("the two canvases differ")
+
+
+if __name__ == "__main__":
+    main()
