@@ -125,8 +125,8 @@ class Compared:
     def __init__(self) -> None:
         self.patches: list[tuple[Window, np.ndarray]] = []
 
-    def __call__(self, window: Window, pixels: np.ndarray) -> tuple[int, float]:
-        """(largest difference of a uint8 value, PSNR in dB)."""
+    def __call__(self, window: Window, pixels: np.ndarray) -> tuple[int, float | None]:
+        """(largest difference of a uint8 value, PSNR in dB or None where all are equal)."""
         errors = []
         for place, patch in self.patches:
             part = place.meet(window)
@@ -135,7 +135,7 @@ class Compared:
                 errors.append(np.abs(apart).ravel())
         assert errors, "the block and the patches have no pixel in common"
         error = np.concatenate(errors)
-        return int(error.max()), float(10 * np.log10(255**2 / max(1e-12, float((error**2).mean()))))
+        return int(error.max()), float(10 * np.log10(255**2 / (error**2).mean())) if error.any() else None
 
 
 class Ladder:
@@ -217,7 +217,7 @@ def position_free(bench: Bench, window: Window, precision: Any) -> tuple[float, 
     network, painter = bench.network, bench.painter(precision)
     centre, rows, columns = bench.styles.centres(window)[0], network.plan(window.rows), network.plan(window.columns)
     z_l, *noise = [painter.batch([array]) for array in bench.fields(window)]
-    c = network.coordinates(rows[0].read, columns[0].read, [(0, 0)]).to(painter.dtype)
+    c = lattice_coordinates(network.config, rows[0].read, columns[0].read, [(0, 0)]).to(painter.dtype)
     weights: list[Tensor] = []
 
     def record(layer: ModulatedConv2d, x: Tensor, slot: int | None, *_: Any) -> Tensor:

@@ -17,12 +17,12 @@ Action = Literal["create", "continue", "nothing"]
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raises StoreError when something that is not a canvas of ours is at `path`, or not an overview of ours beside it."""
+    """Raises StoreError when what is at `path` is no canvas of ours, or the picture beside it no overview of ours."""
     if os.path.lexists(path) and not is_canvas(path) and not (path.is_dir() and not any(path.iterdir())):
-        raise StoreError(f"{path}: something else than a canvas of ours is there, so it is left alone; choose another name")
+        raise StoreError(f"{path}: what is there is no canvas of ours, so it is left alone; choose another name")
     picture = overview_path(path)
     if os.path.lexists(picture) and provenance(picture) is None:
-        raise StoreError(f"{picture}: this picture is not an overview of ours, so it is left alone; choose another name")
+        raise StoreError(f"{picture}: this picture is no overview of ours, so it is left alone; choose another name")
 
 
 def decide(path: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Action:
@@ -32,12 +32,14 @@ def decide(path: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bo
     store = CanvasStore.open(path)
     unlike = list(islice(unlikeness(store.attributes, record), 3))
     if unlike and resume:
-        raise UsageError(f"{path}: was painted differently ({'; '.join(unlike)}); say the same as then, or use --overwrite")
+        raise UsageError(f"{path}: was painted differently ({'; '.join(unlike)}); say the same, or use --overwrite")
     if unlike:
-        raise UsageError(f"{path}: another canvas is there ({'; '.join(unlike)}); replace it with --overwrite, "
-                         "or go on with it by --resume and its own arguments")  # fmt: skip
+        raise UsageError(
+            f"{path}: another canvas is there ({'; '.join(unlike)}); replace it with --overwrite, "
+            "or go on with it by --resume and its own arguments"
+        )
     if not is_complete(store) or not is_current(overview_path(path), store):
         return "continue"
     if resume:
         return "nothing"
-    raise UsageError(f"{path}: this canvas is there already and complete; --overwrite paints it anew, --resume leaves it")
+    raise UsageError(f"{path}: this canvas is there and complete; --overwrite paints it anew, --resume leaves it")

@@ -17,8 +17,8 @@ from mediagen.canvas.decide import refuse_foreign
 from mediagen.canvas.paint import make_job, make_record, open_store
 from mediagen.canvas.report import Report, dry_report, make_report
 from mediagen.canvas.run import Job, Tally, paint_missing
-from mediagen.canvas.setup import MEMORY, as_model, device_of, whole
-from mediagen.canvas.target import is_complete, plan_of, unlikeness
+from mediagen.canvas.setup import MEMORY, as_model, device_of, on_plane, whole
+from mediagen.canvas.target import is_complete, local_path, plan_of, unlikeness
 from mediagen.core.geometry import Window
 from mediagen.errors import StoreError, UsageError
 from mediagen.io.files import make_folder, storing, sync_folder, write_file
@@ -47,7 +47,7 @@ def extend(
     `model` (a loaded one, a name or a file) is needed when the canvas's own is not a bundled one. Raises MediagenError.
     """
     start = time.monotonic()
-    path = Path(path).absolute()
+    path = local_path(path)
     amount = whole("the number of pixels to extend by", pixels, least=1)
     if side not in get_args(Side):
         raise UsageError(f"a canvas can be extended {', '.join(get_args(Side))}, not {side!r}")
@@ -76,12 +76,9 @@ def extend(
 def larger(canvas: Window, side: str, pixels: int) -> Window:
     """The window extended on one side. Raises UsageError beyond the plane's end."""
     x, y, width, height = canvas.x, canvas.y, canvas.width, canvas.height
-    try:
-        if side in ("left", "right"):
-            return Window(x - pixels if side == "left" else x, y, width + pixels, height)
-        return Window(x, y - pixels if side == "up" else y, width, height + pixels)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    if side in ("left", "right"):
+        return on_plane(x - pixels if side == "left" else x, y, width + pixels, height)
+    return on_plane(x, y - pixels if side == "up" else y, width, height + pixels)
 
 
 def link_shared(old: CanvasStore, new: CanvasStore) -> int:
@@ -112,7 +109,7 @@ def _grow(path: Path, old: CanvasStore, job: Job, record: dict[str, Any]) -> Tal
     if is_canvas(grown):
         unlike = next(unlikeness(CanvasStore.open(grown).attributes, record), None)
         if unlike:
-            raise StoreError(f"{grown}: another extension was interrupted ({unlike}); finish that one, or delete this folder")
+            raise StoreError(f"{grown}: another extension was interrupted ({unlike}); finish it, or delete this folder")
     elif os.path.lexists(grown):
         raise StoreError(f"{grown}: something else than a canvas of ours is in the way; move it away")
     store = open_store(grown, record, job.plan, not is_canvas(grown), False)
@@ -162,4 +159,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # Some file systems have no links.
         write_file(target, source.read_bytes())
-

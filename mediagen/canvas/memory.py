@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
-import resource
 import sys
+from typing import Any
 
 from mediagen.errors import UsageError
+
+resource: Any
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 _FACTORS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
@@ -30,6 +36,8 @@ def size_text(count: int) -> str:
 
 
 def peak_memory() -> int:
-    """The most memory this process has held so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """The most memory this process has held so far, in bytes; 0 where the system does not say."""
+    if resource is None:
+        return 0
+    peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -28,7 +28,7 @@ from mediagen.canvas.setup import (
     styles_of,
     whole,
 )
-from mediagen.canvas.target import bytes_upper_bound, plan_of, require_room
+from mediagen.canvas.target import bytes_upper_bound, local_path, plan_of, require_room
 from mediagen.canvas.warmup import choose_precision
 from mediagen.core.provenance import command_line
 from mediagen.errors import UsageError
@@ -68,11 +68,12 @@ def paint(
 ) -> Report:
     """Paints the window into the OME-Zarr store `path`, with an overview PNG beside it; memory does not grow with it.
 
-    Said again after an interruption, it goes on where it stopped. With `resume` and no width, everything is as the canvas
-    records it. `progress(done, total)` is told of pixels; `should_stop()` is asked between units. Raises MediagenError.
+    Said again after an interruption, it goes on where it stopped. With `resume` and no width, everything is as the
+    canvas records it. `progress(done, total)` counts pixels; `should_stop()` is asked between units; what it stopped
+    says so in the report. Raises MediagenError.
     """
     start = time.monotonic()
-    path = Path(path).absolute()
+    path = local_path(path)
     if resume and overwrite:
         raise UsageError("--resume keeps what is there and --overwrite deletes it; give one of them")
     swap.finish(path)
@@ -83,7 +84,10 @@ def paint(
     if width is None:
         plan, options = _recorded(path)
     else:
-        styles = styles_of(whole("seed", seed), style_every, style_blend, style_map, texture_seed)
+        seed = whole("seed", seed)
+        structure_seed = None if structure_seed is None else whole("structure_seed", structure_seed)
+        texture_seed = None if texture_seed is None else whole("texture_seed", texture_seed)
+        styles = styles_of(seed, style_every, style_blend, style_map, texture_seed)
         window = as_window(network, x, y, width, height)
         format_ = _precision(network, styles, where, precision, None if overwrite else path)
         sides = block_of(network, format_, memory, block, where.type)

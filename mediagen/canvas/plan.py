@@ -1,8 +1,8 @@
 """The plan of a canvas: everything that decides its bytes and must therefore agree when a canvas is continued.
 
-Blocks (what is computed at once) lie on an absolute grid that belongs to the model, its scene's first row included, and
-never to the canvas; so two canvases of one model, precision and memory budget share their blocks, wherever they lie.
-Shards (what is written at once) are counted from the canvas's own corner, so that the array is exactly as large as asked.
+Blocks (what is computed at once) lie on an absolute grid that belongs to the model and its scene's first row, never to
+the canvas; so two canvases of one model, precision and memory budget share their blocks, wherever they lie. Shards (what
+is written at once) are counted from the canvas's own corner, so that the array is exactly as large as asked.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BlockGrid:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`shard` is (width, height) in pixels; `styles` is a style map as JSON (canvas.styles); seeds are whole numbers."""
+    """`shard` is (width, height) in pixels; `styles` is a style map as JSON (see canvas.styles)."""
 
     canvas: Window
     blocks: BlockGrid
@@ -103,8 +103,8 @@ class Plan:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Plan:
         """The plan that `to_json` wrote. Raises TypeError, KeyError or ValueError on anything else."""
-        parts = {"canvas": Window(**value["canvas"]), "blocks": BlockGrid(**value["blocks"]), "shard": tuple(value["shard"])}
-        return cls(**{**value, **parts})
+        canvas, blocks = Window(**value["canvas"]), BlockGrid(**value["blocks"])
+        return cls(**{**value, "canvas": canvas, "blocks": blocks, "shard": tuple(value["shard"])})
 
     def over(self, canvas: Window, levels: int) -> Plan:
         """The same plan for another window of the plane."""
@@ -151,8 +151,8 @@ def choose_block(model: CanvasModel, precision: Precision, memory: int) -> tuple
 
 def choose_shard(block: tuple[int, int], chunk: int) -> tuple[int, int]:
     """Shard size (width, height): whole blocks and about 2048 x 512 pixels where the chunk allows, else near that."""
-    width, height = (_up(side * max(1, round(most / side)), chunk) for side, most in zip(block, SHARD_SIDES, strict=True))
-    return width, height
+    width, height = (side * max(1, round(most / side)) for side, most in zip(block, SHARD_SIDES, strict=True))
+    return _up(width, chunk), _up(height, chunk)
 
 
 def _up(size: int, multiple: int) -> int:

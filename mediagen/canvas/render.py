@@ -1,4 +1,4 @@
-"""From blocks to windows: the fields of a block are drawn by position, the model paints it, and windows are put together.
+"""From blocks to windows: a block's random fields are drawn by position, the model paints it, windows are put together.
 
 Pictures are uint8 (height, width, 3).
 """
@@ -37,9 +37,9 @@ def draw_fields(model: CanvasModel, window: Window, seed: int, structure_seed: i
 class BlockSource:
     """Finished blocks. Use as a context; `window` is for one caller's thread at a time.
 
-    Blocks are painted in `len(painters)` lanes side by side; one thread more draws random fields meanwhile. On the CPU a
-    lane is a single thread of torch: that is faster than sharing each layer between cores, and a block's bits then do
-    not depend on how many cores there are, since torch picks some kernels by the number of its threads.
+    Blocks are painted in `len(painters)` lanes side by side; one thread more draws random fields meanwhile. On the CPU
+    a lane is a single thread of torch: that is faster than sharing each layer between cores, and a block's bits then
+    do not depend on how many cores there are, for torch picks some kernels by the number of its threads.
     `keep` finished blocks stay at hand for windows to come.
     """
 
@@ -76,7 +76,7 @@ class BlockSource:
         torch.set_num_threads(self._threads)
 
     def window(self, window: Window, then: Sequence[Window] = ()) -> np.ndarray:
-        """A window's pixels. `then`: what will be asked for next; its blocks are begun as soon as there are free lanes."""
+        """A window's pixels. `then`: what will be asked for next; its blocks are begun as soon as lanes are free."""
         out = np.empty((window.height, window.width, 3), np.uint8)
         coming = chain(*(self.blocks.over(w) for w in (window, *then)))
         for index in self.blocks.over(window):
@@ -142,8 +142,8 @@ def render(
     """A window of the plane as uint8 (height, width, 3): the same pixels that `paint` puts there.
 
     `model` is a loaded model, or a checkpoint's name or file; the window defaults to the rows of the model's scene.
-    `styles` is a style map (mediagen.canvas.styles); without one, a style per `style_every` pixels is drawn from the seed.
-    Raises UsageError.
+    `styles` is a style map (mediagen.canvas.styles); without one, a style per `style_every` pixels is drawn from the
+    seed. Raises UsageError.
     """
     network = as_model(model)
     window = as_window(network, x, y, width, height)

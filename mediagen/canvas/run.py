@@ -1,4 +1,4 @@
-"""Paints the shards that a canvas still lacks: here, with writing overlapped, or on workers. Used by paint and extend."""
+"""Paints the shards that a canvas still lacks: in this process, with writing overlapped, or on workers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CPU_UNIT, GPU_UNIT = 2, 8
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Where units go instead of this process: `count` local workers or a scheduler, which load the model from `checkpoint`."""
+    """Where units go instead: `count` local workers, or a scheduler's, which load the model from `checkpoint`."""
 
     count: int
     scheduler: str | None
@@ -63,7 +63,7 @@ class Tally:
 
 
 def paint_missing(store: CanvasStore, job: Job) -> Tally:
-    """Paints what is missing in `store`, which nobody else may be writing. Raises MediagenError; may be called again."""
+    """Paints what is missing in `store`, which nobody else may be writing. Raises MediagenError."""
     store.remove_orphans()
     Pyramid(store).catch_up(job.should_stop)
     tally = Tally()

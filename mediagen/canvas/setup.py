@@ -1,4 +1,4 @@
-"""What a request means: memory, device, model, window, styles and block, checked and turned into the engine's own terms."""
+"""What a request means: its memory, device, model, window, styles and block, checked, in the engine's own terms."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from mediagen.canvas.memory import as_bytes
 from mediagen.canvas.plan import choose_block
 from mediagen.canvas.stylefile import read_style_map
 from mediagen.canvas.styles import STYLE_EVERY, StretchStyle, UniformStyle, with_textures
-from mediagen.core.geometry import Window
+from mediagen.core.geometry import PLANE_LIMIT, Window
 from mediagen.core.provenance import versions
 from mediagen.errors import UsageError
 from mediagen.models._spec import CanvasModel, Precision, StyleMap
 
 MEMORY = "2GB"
+MARGIN = 2**24
+"""Pixels between the end of what can be asked for and the end of the plane: blocks and their halos reach there."""
+
 PROCESS_BYTES = 500_000_000
 """What Python, torch and the shards in flight take beside the block; part of a memory budget on the CPU."""
 
 
 def as_model(model: Any) -> CanvasModel:
-    """A loaded canvas model as it is; a name, file or folder through its checkpoint. Raises UsageError, CheckpointError."""
+    """A loaded canvas model as it is; a checkpoint's name, file or folder loaded. Raises UsageError, CheckpointError."""
     if isinstance(model, str | Path):
         from mediagen.checkpoint import load
 
@@ -50,10 +53,15 @@ def as_window(model: CanvasModel, x: int, y: int | None, width: int, height: int
     width = whole("width", width, least=1)
     height = model.scene.height if height is None else whole("height", height, least=1)
     y = model.scene.y + (model.scene.height - height) // 2 if y is None else whole("y", y)
-    try:
-        return Window(whole("x", x), y, width, height)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    return on_plane(whole("x", x), y, width, height)
+
+
+def on_plane(x: int, y: int, width: int, height: int) -> Window:
+    """A window with room around it for a block and its halo. Raises UsageError beyond the plane's end."""
+    end = PLANE_LIMIT - MARGIN
+    if min(x, y) < -end or max(x + width, y + height) > end:
+        raise UsageError(f"the plane ends at +-{end}, and {width} x {height} px from x = {x}, y = {y} reach beyond it")
+    return Window(x, y, width, height)
 
 
 def device_of(name: str | None) -> torch.device:
@@ -83,7 +91,8 @@ def styles_of(
     every = STYLE_EVERY if every is None else whole("style_every", every, least=0)
     if every == 0:
         return UniformStyle(seed, texture_seed)
-    return StretchStyle(seed, every, every // 4 if blend is None else whole("style_blend", blend, least=0), texture_seed)
+    blend = every // 4 if blend is None else whole("style_blend", blend, least=0)
+    return StretchStyle(seed, every, blend, texture_seed)
 
 
 def block_of(
@@ -98,7 +107,9 @@ def block_of(
     budget = as_bytes(memory) - (PROCESS_BYTES if device == "cpu" else 0)
     chosen = choose_block(model, precision, budget)
     if chosen is None:
-        raise UsageError(f"a memory budget of {memory} is too small for this model, even for its smallest block; raise --memory")
+        raise UsageError(
+            f"a memory budget of {memory} is too small even for this model's smallest block; raise --memory"
+        )
     return chosen
 
 
@@ -111,10 +122,8 @@ def lanes(model: CanvasModel, block: Window, precision: Precision, device: torch
 
 def made_with(device: torch.device) -> dict[str, str]:
     """The versions and the device that decide a canvas's last bits."""
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    else:
-        name = f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    on_gpu = device.type == "cuda"
+    name = torch.cuda.get_device_name(device) if on_gpu else f"cpu {torch.backends.cpu.get_cpu_capability()}"
     return {**versions("numpy", "zarr"), "torch": torch.__version__, "mediagen": _own_version(), "device": name}
 
 

@@ -1,7 +1,7 @@
 """Reads a style map from a file: centres as x, y (pixels of the plane) and seed, in JSON, CSV or TSV.
 
-JSON is a list of {"x": 0, "y": 0, "seed": 1}, or {"blend": 127, "centres": [...]}. CSV and TSV have a row a centre, with or
-without a header row that orders the columns.
+JSON is a list of {"x": 0, "y": 0, "seed": 1}, or {"blend": 127, "centres": [...]}. CSV and TSV have a row a centre, with
+or without a header row that orders the columns.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _position(where: str, name: str, value: Any) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= PLANE_LIMIT:
-        raise UsageError(f"{where}: {name} must be a number of pixels on the plane (within +-2**62), not {str(value)[:40]!r}")
+        raise UsageError(f"{where}: {name} must be a number of pixels, within +-2**62, not {str(value)[:40]!r}")
     return number
 
 

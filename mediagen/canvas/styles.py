@@ -45,7 +45,7 @@ class UniformStyle:
 class StretchStyle:
     """A style per stretch of `every` columns: stretch k is [k*every, (k+1)*every), its latents are drawn at index k.
 
-    The one-hot map is smoothed by a mean filter of `blend` columns (made odd), that is by linear ramps around the borders.
+    The one-hot map is smoothed by a mean filter of `blend` columns (made odd): linear ramps around the borders.
     """
 
     seed: int
@@ -86,8 +86,8 @@ class StretchStyle:
 class CentreStyle:
     """Centres anywhere: every pixel belongs to its nearest one (squared L2, the first on a tie), then a mean filter.
 
-    The filter is `blend` x `blend` pixels (made odd). Above 255 pixels its taps are thinned out to an absolute lattice of
-    2, 4, 8 ... pixels, so that at most 255 a side remain; the taps of a pixel are the lattice's points within reach.
+    The filter is `blend` x `blend` pixels (made odd). Above 255 pixels its taps are thinned out to an absolute lattice
+    of 2, 4, 8 ... pixels, so that about 255 a side remain; the taps of a pixel are the lattice's points within reach.
     """
 
     points: tuple[Centre, ...]
@@ -136,7 +136,6 @@ class CentreStyle:
     def _taps(self, positions: Interval, stride: int) -> Interval:
         """Lattice points (in units of the spacing) within reach of the pixels stride * positions."""
         low, high = stride * positions.start - self.reach, stride * (positions.stop - 1) + self.reach
-        # Without a point in reach (no filter on a coarse lattice) there would be no owner; spacing <= reach prevents it.
         return Interval(-(-low // self.spacing), high // self.spacing + 1)
 
     def _spans(self, positions: Interval, taps: Interval, stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -173,8 +172,9 @@ class CentreStyle:
 
 def _cut(indices: np.ndarray) -> slice | np.ndarray:
     """The same selection as a slice where the indices are evenly spaced, which spares a copy by index."""
-    step = int(indices[1] - indices[0]) if len(indices) > 1 else 1
-    if step > 0 and int(indices[-1] - indices[0]) == step * (len(indices) - 1) and bool((np.diff(indices) == step).all()):
+    steps = np.diff(indices)
+    step = int(steps[0]) if len(steps) else 1
+    if step > 0 and bool((steps == step).all()):
         return slice(int(indices[0]), int(indices[-1]) + 1, step)
     return indices
 

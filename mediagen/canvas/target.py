@@ -20,6 +20,14 @@ DECISIVE = ("plan", "model", "made_with")
 
 OVERVIEW_BYTES = 3 * 4096 * 2200
 
+
+def local_path(path: str | Path) -> Path:
+    """The place of a canvas as an absolute path. Raises StoreError for a URL."""
+    if "://" in str(path):
+        raise StoreError(f"{path}: canvases are kept in local folders; give a path")
+    return Path(path).absolute()
+
+
 def unlikeness(recorded: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[str]:
     """One line for each decisive value in which two records differ."""
     # Through JSON, because a record that was read has lists where a fresh one has tuples.
@@ -32,7 +40,7 @@ def plan_of(store: CanvasStore) -> Plan:
     try:
         return Plan.from_json(store.attributes["plan"])
     except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{store.path}: its record of the plan is damaged ({error}); paint it anew with --overwrite") from None
+        raise StoreError(f"{store.path}: its record is damaged ({error}); paint it anew with --overwrite") from None
 
 
 def is_complete(store: CanvasStore) -> bool:

@@ -1,4 +1,4 @@
-"""Times a block: to choose the number format in which this machine is fastest, and to say how long a canvas will take."""
+"""Times a block: to choose the number format that is fastest on this machine, and to say how long a canvas takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker's side of a painting: it opens the store, loads the model, and paints whole shards. Sent by name, not by value."""
+"""A worker's side of a painting: it opens the store, loads the model, and paints whole shards. Called by name."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ class Worker:
     source: BlockSource
 
 
-def describe(
-    store: CanvasStore, old: CanvasStore | None, checkpoint: Path, device: torch.device, memory: int
-) -> Call:
+def describe(store: CanvasStore, old: CanvasStore | None, checkpoint: Path, device: torch.device, memory: int) -> Call:
     """How a worker makes itself ready: paths and names only."""
     arguments = {
         "store": str(store.path),
@@ -61,7 +59,7 @@ def checks(store: CanvasStore, checkpoint: Path) -> list[Check]:
 
 
 def make(store: str, old: str | None, checkpoint: str, device: str, memory: int, threads: int) -> Worker:
-    """Opens the store and loads the model, once a worker. Raises WorkerError where this worker would paint other bits."""
+    """Opens the store and loads the model, once a worker. Raises WorkerError if it would paint other bits here."""
     torch.set_num_threads(threads)
     canvas, here = CanvasStore.open(store, "r+"), device_of(device)
     unlike = list(differences(canvas.attributes["made_with"], made_with(here)))

@@ -1,8 +1,8 @@
 """Windows on the unbounded plane, and the interval arithmetic that derives what a layer must read.
 
-Every tensor lives on its own integer lattice, and lattices are aligned at zero: after an upsampling by two, index 0 stays
-index 0 and index i becomes 2i. With this convention no layer needs an offset. Python integers carry the positions, so
-10**12 is as exact as 0; the plane proper is limited to signed 64 bits, because seeds are keyed by 64-bit words.
+Every tensor lives on its own integer lattice, and lattices are aligned at zero: after an upsampling by two, index 0
+stays index 0 and index i becomes 2i. With this convention no layer needs an offset. Python integers carry the positions,
+so 10**12 is as exact as 0; the plane proper is limited to signed 64 bits, because seeds are keyed by 64-bit words.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Random fields by absolute position: every value is a pure function of (seed, name, channels, channel, x, y).
 
-A field's lattice is cut into square bricks. Brick (bx, by) is filled by NumPy's counter-based Philox, keyed by a hash of
-(seed, name) and started at the counter (0, bx, by, 0), so any window is a few bricks and no order of drawing exists.
+A field's lattice is cut into square bricks. Brick (bx, by) is filled by NumPy's counter-based Philox, keyed by a hash
+of (seed, name) and started at the counter (0, bx, by, 0): any window is a few bricks, and no order of drawing exists.
 
 The brick's side depends on nothing but the channel count: the largest power of two up to 64 with side**2 * channels
 <= 4096 (at least 1). One channel makes bricks of 64 x 64, 512 channels bricks of 2 x 2: a single cell of a deep latent

@@ -14,9 +14,23 @@ import torch
 from torch import Tensor, nn
 
 from mediagen.core.geometry import Field, Lattice, Window
+from mediagen.core.styles import Centre, Precision, StyleMap
+
+__all__ = [
+    "Batch",
+    "CanvasModel",
+    "Centre",
+    "ModelSpec",
+    "Objective",
+    "Painter",
+    "Phase",
+    "PictureNeeds",
+    "Precision",
+    "Samples",
+    "StyleMap",
+]
 
 Batch = Mapping[str, Tensor]
-Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,35 +90,6 @@ class Samples(Protocol):
 
     def samples(self, network: nn.Module, count: int, rng: torch.Generator) -> Tensor:
         """`count` pictures (count, 3, crop, crop) in [-1, 1] by the averaged output network, alike to the crops."""
-        ...
-
-
-@dataclass(frozen=True)
-class Centre:
-    """A style centre at pixel (x, y) of the plane. Its two latents are drawn at `index` of the fields of their seeds.
-
-    `texture_seed` is the seed of the style that the texture reads; it equals `seed` unless textures are exchanged.
-    """
-
-    x: float
-    y: float
-    seed: int
-    index: int = 0
-    texture_seed: int | None = None
-
-
-class StyleMap(Protocol):
-    """Which style rules where on the plane. Pure functions of absolute position."""
-
-    def centres(self, window: Window) -> list[Centre]:
-        """The centres with any weight inside a window of pixels, in a fixed order."""
-        ...
-
-    def weights(self, window: Window, centres: Sequence[Centre], stride: int) -> np.ndarray:
-        """Float32 weights (N, h, w) at the pixels stride*i of `window`, itself on the lattice of that stride.
-
-        They sum to 1 over N; h is 1 where nothing changes from row to row.
-        """
         ...
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mediagen.core.geometry import Window
 from mediagen.core.seeds import random_field
-from mediagen.models._spec import Centre, Precision, StyleMap
+from mediagen.core.styles import Centre, Precision, StyleMap
 from mediagen.nn.coordinates import lattice_coordinates
 from mediagen.nn.modulated import ModulatedConv2d, demodulation
 

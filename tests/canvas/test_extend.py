@@ -13,7 +13,15 @@ FIRST = Window(-33, -70, 900, 150)
 
 
 def painted(folder, window, **changes):
-    asked = {"width": window.width, "height": window.height, "x": window.x, "y": window.y, "seed": 3, **SMALL, **changes}
+    asked = {
+        "width": window.width,
+        "height": window.height,
+        "x": window.x,
+        "y": window.y,
+        "seed": 3,
+        **SMALL,
+        **changes,
+    }
     paint(Meadow(), folder / "a.zarr", **asked)
     return tree(folder)
 
@@ -122,7 +130,12 @@ def test_painting_notices_an_exchange_that_was_cut_short(first, tmp_path):
 
 @pytest.mark.parametrize(
     ("side", "pixels", "said"),
-    [("sideways", 5, "left, right, up, down"), ("left", 0, "at least 1"), ("up", "x", "whole number"), ("left", 2**62, "plane ends")],
+    [
+        ("sideways", 5, "left, right, up, down"),
+        ("left", 0, "at least 1"),
+        ("up", "x", "whole number"),
+        ("left", 2**62, "plane ends"),
+    ],
 )
 def test_extensions_that_make_no_sense(first, side, pixels, said):
     before = tree(first)

@@ -11,7 +11,8 @@ from mediagen.core.geometry import Lattice, Window
 def a_plan(**changes):
     plan = Plan(
         canvas=Window(-5, -40, 1000, 90), blocks=BlockGrid(0, -32, 64, 64), shard=(128, 64), chunk=32, levels=2,
-        precision="fp32", compiled=False, seed=1, structure_seed=None, styles={"kind": "uniform", "seed": 1, "texture_seed": None},
+        precision="fp32", compiled=False, seed=1, structure_seed=None,
+        styles={"kind": "uniform", "seed": 1, "texture_seed": None},
     )  # fmt: skip
     return replace(plan, **changes)
 
@@ -31,7 +32,7 @@ def test_walking_through_a_huge_plan_needs_no_list():
     assert next(plan.shards()) == (0, 0)
 
 
-@pytest.mark.parametrize("window", [Window(0, -32, 64, 64), Window(1, -33, 64, 64), Window(-10**14 + 3, 5, 200, 300)])
+@pytest.mark.parametrize("window", [Window(0, -32, 64, 64), Window(1, -33, 64, 64), Window(-(10**14) + 3, 5, 200, 300)])
 def test_blocks_over_a_window(window):
     grid = BlockGrid(0, -32, 64, 64)
     indices = list(grid.over(window))
@@ -71,7 +72,7 @@ def test_blocks_lie_on_the_lattice_and_begin_with_the_scene():
 def test_more_memory_wastes_less():
     model = Meadow()
     assert choose_block(model, "fp32", 1000) is None
-    little = choose_block(model, "fp32", model.memory(Window(0, 0, 128, 64), "fp32"))
+    little = choose_block(model, "fp32", 2 * model.memory(Window(0, 0, 128, 64), "fp32"))
     much = choose_block(model, "fp32", 10**10)
     assert little == (128, 64)
     assert much == (2048, 64)

@@ -90,7 +90,9 @@ def test_structure_and_texture_can_be_exchanged():
     for one, other in ((plain, structure), (plain, texture), (structure, texture)):
         assert (one != other).mean() > 0.5
     other_seed = render(Meadow(), **{**shared, "seed": 9})
-    np.testing.assert_array_equal(render(Meadow(), structure_seed=9, texture_seed=9, **{**shared, "seed": 9}), other_seed)
+    np.testing.assert_array_equal(
+        render(Meadow(), structure_seed=9, texture_seed=9, **{**shared, "seed": 9}), other_seed
+    )
 
 
 def test_defaults_are_the_scene_s_rows():

@@ -16,7 +16,12 @@ EXPECTED = (Centre(0.0, -20.5, 7), Centre(4000.0, 100.0, -3))
         ("a.csv", "\ufeffseed,x,y\r\n7,0,-20.5\r\n\r\n# a comment, here\r\n-3,4e3,100\r\n"),
         ("a.tsv", "0\t-20.5\t7\n4000\t100\t-3"),
         ("a.json", json.dumps([{"x": 0, "y": -20.5, "seed": 7}, {"x": 4000, "y": 100, "seed": -3}])),
-        ("a.txt", json.dumps({"blend": 31, "centres": [{"x": 0, "y": -20.5, "seed": "7"}, {"x": 4000, "y": 100, "seed": -3}]})),
+        (
+            "a.txt",
+            json.dumps(
+                {"blend": 31, "centres": [{"x": 0, "y": -20.5, "seed": "7"}, {"x": 4000, "y": 100, "seed": -3}]}
+            ),
+        ),
     ],
 )
 def test_files_that_say_the_same(tmp_path, name, text):

@@ -124,7 +124,9 @@ def test_centres_that_are_missing_are_noticed():
         style.weights(Window(-100, -100, 300, 300), [POINTS[0]], 1)
 
 
-@pytest.mark.parametrize("style", [UniformStyle(1, 2), StretchStyle(1, 50, 10, 4), with_textures(CentreStyle(POINTS, 9), 6)])
+@pytest.mark.parametrize(
+    "style", [UniformStyle(1, 2), StretchStyle(1, 50, 10, 4), with_textures(CentreStyle(POINTS, 9), 6)]
+)
 def test_style_maps_survive_json(style):
     assert from_json(to_json(style)) == style
 

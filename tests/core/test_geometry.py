@@ -56,7 +56,9 @@ def test_within_cuts_the_right_part(outer, data):
     assert tuple(cut[0, 0]) == (x, y)
 
 
-@pytest.mark.parametrize(("x", "y", "width", "height"), [(0, 0, 0, 1), (0, 0, 1, -3), (PLANE_LIMIT, 0, 1, 1), (0, -(2**63), 1, 1)])
+@pytest.mark.parametrize(
+    ("x", "y", "width", "height"), [(0, 0, 0, 1), (0, 0, 1, -3), (PLANE_LIMIT, 0, 1, 1), (0, -(2**63), 1, 1)]
+)
 def test_windows_that_cannot_be(x, y, width, height):
     with pytest.raises(ValueError, match=r"window needs|plane ends"):
         Window(x, y, width, height)
@@ -69,7 +71,11 @@ def test_the_paper_s_sizes():
     for _ in range(4):
         start, stop = 0, sizes[-1]
         # The outputs whose receptive field lies inside what is there.
-        inside = [p for p in range(2 * start - 4, 2 * stop + 4) if _inside(receptive_field(block, Interval(p, p + 1)), start, stop)]
+        inside = [
+            p
+            for p in range(2 * start - 4, 2 * stop + 4)
+            if _inside(receptive_field(block, Interval(p, p + 1)), start, stop)
+        ]
         sizes.append(len(inside))
     assert sizes == [11, 17, 29, 53, 101]
     patch = Interval(30, 131)

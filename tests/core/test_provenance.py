@@ -2,7 +2,9 @@ from mediagen.core.provenance import command_line, differences, versions
 
 
 def test_a_command_line_can_be_said_again():
-    said = command_line("canvas", {"width": 10, "structure_seed": None, "style_map": "my map.csv", "json": True, "quiet": False})
+    said = command_line(
+        "canvas", {"width": 10, "structure_seed": None, "style_map": "my map.csv", "json": True, "quiet": False}
+    )
     assert said == "mediagen canvas --width 10 --style-map 'my map.csv' --json"
 
 

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# All benchmarks at full size, one after the other, then the page. A failure or a timeout ends one of them, not all.
+# Run it on a machine that does nothing else. `bash benchmarks/run_all.sh --quick` only sees whether they work.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-python}
+failed=()
+bench() { # NAME SECONDS ARGUMENTS...
+    local name=$1 limit=$2
+    shift 2
+    printf '\n== %s (at most %s s; %s s so far)\n' "$name" "$limit" "$SECONDS"
+    timeout --signal=INT --kill-after=20 "$limit" "$python" "benchmarks/$name.py" "$@" || failed+=("$name")
+}
+
+bench panorama 240 "$@"
+bench workers 100 "$@"
+bench window_law 100 "$@"
+bench crash 170 "$@"
+bench training 130 "$@"
+bench paper_presets 420 "$@"
+
+[[ " $* " == *" --quick "* ]] || "$python" benchmarks/report.py || failed+=(report)
+printf '\n%s s in all; failed: %s\n' "$SECONDS" "${failed[*]:-none}"
+[[ ${#failed[@]} -eq 0 ]]
