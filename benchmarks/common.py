@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from mediagen import models
 from mediagen.checkpoint import bundled, save_checkpoint

@@ -1,6 +1,6 @@
 """The panorama of the README: its time, its memory, and what of the generator's own speed reaches the canvas.
 
-    python benchmarks/panorama.py [--quick]
+python benchmarks/panorama.py [--quick]
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def steps(network: Any, path: Path, folder: Path) -> list[common.Row]:
     order = ("random fields", "fields to tensors", "forward", "colours, uint8", "encode (zstd)", "write, fsync",
              "pyramid (read, halve, encode, write)", "overview")  # fmt: skip
     return [
-        {"step": step, "ms per Mpx": 1e9 * spent.get(step, 0.0) / plan.canvas.area, "share %": 100 * spent.get(step, 0.0) / total}
+        {"step": step, "ms per Mpx": 1e9 * spent[step] / plan.canvas.area, "share %": 100 * spent[step] / total}
         for step in order
     ]
 

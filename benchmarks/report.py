@@ -1,6 +1,6 @@
 """Makes benchmarks/results.md, and the figures in docs/benchmarks.md, from the JSON that the benchmarks left.
 
-    python benchmarks/report.py
+python benchmarks/report.py
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ bench() { # NAME SECONDS ARGUMENTS...
     timeout --signal=INT --kill-after=20 "$limit" "$python" "benchmarks/$name.py" "$@" || failed+=("$name")
 }
 
-bench panorama 240 "$@"
-bench workers 100 "$@"
-bench window_law 100 "$@"
-bench crash 170 "$@"
-bench training 130 "$@"
-bench paper_presets 420 "$@"
+bench panorama 200 "$@"
+bench workers 80 "$@"
+bench window_law 80 "$@"
+bench crash 150 "$@"
+bench training 90 "$@"
+bench paper_presets 330 "$@"
 
 [[ " $* " == *" --quick "* ]] || "$python" benchmarks/report.py || failed+=(report)
 printf '\n%s s in all; failed: %s\n' "$SECONDS" "${failed[*]:-none}"

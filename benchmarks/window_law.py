@@ -1,6 +1,6 @@
 """One seed is one plane: windows, orders, batches, workers and extensions all give the same pixels.
 
-    python benchmarks/window_law.py [--quick]
+python benchmarks/window_law.py [--quick]
 """
 
 from __future__ import annotations
@@ -64,34 +64,39 @@ def orders(network: Any, precision: Any, block: tuple[int, int], count: int) -> 
 def stores(model: str, folder: Path, block: tuple[int, int], precision: str, quick: bool) -> list[common.Row]:
     """Canvases whose stores must be equal byte for byte, an oddly placed window of the plane."""
     x, y, width, height = -1003, -301, 1700 if quick else 5000, 420
-    common_options: dict[str, Any] = {"seed": 3, "precision": precision, "block": block, "shard": (512, 256), "style_every": 2000}
+    options: dict[str, Any] = {
+        "seed": 3, "precision": precision, "block": block, "shard": (512, 256), "style_every": 2000,
+    }  # fmt: skip
 
     def at(name: str) -> Path:
         (folder / name).mkdir()
         return folder / name / "it.zarr"
 
-    paint(model, at("once"), x=x, y=y, width=width, height=height, **common_options)
+    paint(model, at("once"), x=x, y=y, width=width, height=height, **options)
     whole = common.files_of(folder / "once")
-    rows = []
+    equal = {}
 
     path = at("holes")
-    paint(model, path, x=x, y=y, width=width, height=height, **common_options)
+    paint(model, path, x=x, y=y, width=width, height=height, **options)
     gone = random.Random(2).sample(sorted(path.rglob("c/0/*/*")), 3)
     for file in gone:
         file.unlink()
-    paint(model, path, x=x, y=y, width=width, height=height, **common_options)
-    rows.append({"what": "shards deleted and painted again in another order", "equal": common.files_of(folder / "holes") == whole})
+    paint(model, path, x=x, y=y, width=width, height=height, **options)
+    equal["shards deleted and painted again, in another order"] = "holes"
 
-    paint(model, at("workers"), x=x, y=y, width=width, height=height, workers=2, **common_options)
-    rows.append({"what": "two workers", "equal": common.files_of(folder / "workers") == whole})
+    paint(model, at("workers"), x=x, y=y, width=width, height=height, workers=2, **options)
+    equal["two workers"] = "workers"
 
     # Each side in turn: 300 px to the left and to the right, 70 up, 90 down.
     path = at("extended")
-    paint(model, path, x=x + 300, y=y + 70, width=width - 600, height=height - 160, **common_options)
+    paint(model, path, x=x + 300, y=y + 70, width=width - 600, height=height - 160, **options)
     for side, pixels in (("left", 300), ("up", 70), ("right", 300), ("down", 90)):
         extend(path, side, pixels, model=model)
-    rows.append({"what": "extended left, up, right and down = painted at once", "equal": common.files_of(folder / "extended") == whole})
-    return [{"what": f"{row['what']}, {precision}: store and overview", "equal": row["equal"]} for row in rows]
+    equal["extended left, up, right and down = painted at once"] = "extended"
+    return [
+        {"what": f"{what}, {precision}: store and overview", "equal": common.files_of(folder / name) == whole}
+        for what, name in equal.items()
+    ]
 
 
 def main() -> None:

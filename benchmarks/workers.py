@@ -1,6 +1,6 @@
 """Two dask workers of one thread each against one process with two threads: the same canvas, byte for byte.
 
-    python benchmarks/workers.py [--quick]
+python benchmarks/workers.py [--quick]
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def main() -> None:
     times: dict[str, list[tuple[float, float]]] = {}
     with common.chosen_model(asked) as (model, words), common.scratch() as folder:
         for _, (way, workers) in itertools.product(range(rounds), WAYS.items()):
-            times.setdefault(way, []).append(painted(model, folder / str(workers) / "it.zarr", width, precision, workers))
+            times.setdefault(way, []).append(
+                painted(model, folder / str(workers) / "it.zarr", width, precision, workers)
+            )
         same = common.files_of(folder / "0") == common.files_of(folder / "2")
     rows = [
         {"way": way, "seconds in all": statistics.median(s for s, _ in found),

@@ -24,9 +24,9 @@ EPILOG = """**Examples**
 
 `mediagen train infinitygan my_pictures --out runs/tiny --preset tiny --iterations 100`  a quick try
 
-`mediagen train infinitygan my_pictures --out runs/b --preset small-64 --set r1=5 --set rate=0.001`  settings of its own
+`mediagen train infinitygan my_pictures --out runs/b --preset small-64 --set r1=5`  a setting of its own
 
-`torchrun --nproc-per-node 4 -m mediagen_cli train infinitygan my_pictures --out runs/four --preset small-64 --accumulate 4`  four GPUs
+`torchrun --nproc-per-node 4 -m mediagen_cli train infinitygan my_pictures --out runs/four --preset small-64`  four GPUs
 
 Then `mediagen canvas mine.zarr --model runs/mine --width 20000` paints with it.
 """

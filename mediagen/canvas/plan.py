@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mediagen.core.geometry import Window
-from mediagen.models._spec import CanvasModel, Precision
+from mediagen.core.styles import Precision
+from mediagen.models._spec import CanvasModel
 
 BAND = 8
 """Rows of shards that are painted column by column before the next ones, so that unaligned neighbours share blocks."""

@@ -20,7 +20,8 @@ from mediagen.canvas.plan import BlockGrid, grid_of
 from mediagen.canvas.setup import MEMORY, as_model, as_window, block_of, device_of, lanes, styles_of
 from mediagen.core.geometry import Window
 from mediagen.core.seeds import random_field
-from mediagen.models._spec import CanvasModel, Painter, Precision, StyleMap
+from mediagen.core.styles import Precision, StyleMap
+from mediagen.models._spec import CanvasModel, Painter
 
 Index = tuple[int, int]
 

@@ -14,8 +14,9 @@ from mediagen.canvas.stylefile import read_style_map
 from mediagen.canvas.styles import STYLE_EVERY, StretchStyle, UniformStyle, with_textures
 from mediagen.core.geometry import PLANE_LIMIT, Window
 from mediagen.core.provenance import versions
+from mediagen.core.styles import Precision, StyleMap
 from mediagen.errors import UsageError
-from mediagen.models._spec import CanvasModel, Precision, StyleMap
+from mediagen.models._spec import CanvasModel
 
 MEMORY = "2GB"
 MARGIN = 2**24

@@ -15,8 +15,8 @@ from typing import Any
 
 from mediagen.canvas.styles import BLEND, CentreStyle
 from mediagen.core.geometry import PLANE_LIMIT
+from mediagen.core.styles import Centre
 from mediagen.errors import UsageError
-from mediagen.models._spec import Centre
 
 MAX_BYTES = 2**24
 MAX_CENTRES = 100_000

@@ -2,7 +2,7 @@
 
 All weights come from counting integers (how many of a filter's taps belong to a centre, divided by how many taps there
 are), so a position's weights have the same bits in whatever window they are asked for. Implementations of
-mediagen.models._spec.StyleMap; weights are float32 (N, h, w), with h = 1 where rows do not differ.
+mediagen.core.styles.StyleMap; weights are float32 (N, h, w), with h = 1 where rows do not differ.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from mediagen.core.geometry import Interval, Window
+from mediagen.core.styles import Centre, StyleMap
 from mediagen.errors import UsageError
-from mediagen.models._spec import Centre, StyleMap
 
 STYLE_EVERY = 8192
 """Default width in pixels of a stretch of the plane under one style."""

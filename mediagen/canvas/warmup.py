@@ -9,7 +9,8 @@ import torch
 from mediagen.canvas.plan import grid_of
 from mediagen.canvas.render import draw_fields
 from mediagen.core.geometry import Window
-from mediagen.models._spec import CanvasModel, Precision, StyleMap
+from mediagen.core.styles import Precision, StyleMap
+from mediagen.models._spec import CanvasModel
 
 TRIAL = 256
 """Longest side in pixels of the block that precisions are compared on."""

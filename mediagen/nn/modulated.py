@@ -34,12 +34,21 @@ def modulated_reference(x: Tensor, weight: Tensor, s: Tensor, *, demodulate: boo
     return y.view(batch, weight.shape[0], *y.shape[2:])
 
 
-def demodulation(weight: Tensor, s: Tensor) -> Tensor:
-    """d_o = 1/sqrt(sum_ik (w_oik s_i)^2): (B, O) for s (B, C), and (B, O, H|1, W) for s (B, C, H|1, W)."""
-    power = weight.float().square().sum(dim=(2, 3))
+def tap_power(weight: Tensor) -> Tensor:
+    """sum_k w_oik^2 (O, C), float32."""
+    return weight.float().square().sum(dim=(2, 3))
+
+
+def demodulation_of(power: Tensor, s: Tensor) -> Tensor:
+    """1/sqrt(sum_i power_oi s_i^2): (B, O) for s (B, C), and (B, O, H|1, W) for s (B, C, H|1, W)."""
     squared = s.float().square()
     total = squared @ power.t() if s.ndim == 2 else F.conv2d(squared, power[:, :, None, None])
     return torch.rsqrt(total + EPSILON)
+
+
+def demodulation(weight: Tensor, s: Tensor) -> Tensor:
+    """d_o = 1/sqrt(sum_ik (w_oik s_i)^2), one factor per output channel; shapes as in `demodulation_of`."""
+    return demodulation_of(tap_power(weight), s)
 
 
 def fold(weight: Tensor, s: Tensor, *, demodulate: bool = True) -> Tensor:

@@ -93,6 +93,13 @@ class TextureBlock(nn.Module):
         self.rgb_bias = nn.Parameter(torch.zeros(3))
 
 
+def styled_layers(structure: nn.ModuleList, blocks: nn.ModuleList) -> list[tuple[ModulatedConv2d, bool]]:
+    """Every modulated convolution in the order it is called, and whether it belongs to the structure."""
+    texture = [layer for b in blocks if isinstance(b, TextureBlock) for layer in (b.up, b.conv, b.rgb)]
+    first = [(layer, True) for layer in structure if isinstance(layer, ModulatedConv2d)]
+    return first + [(layer, False) for layer in texture]
+
+
 @dataclass(frozen=True)
 class LayerCost:
     """Multiply-adds of one convolution: `spent` with its halo, `ideal` for the window's own positions alone."""

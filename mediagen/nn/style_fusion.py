@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from mediagen.core.geometry import Window
 from mediagen.core.seeds import random_field
 from mediagen.core.styles import Centre, Precision, StyleMap
 from mediagen.nn.coordinates import lattice_coordinates
-from mediagen.nn.modulated import ModulatedConv2d, demodulation
+from mediagen.nn.modulated import ModulatedConv2d, demodulation_of, tap_power
+from mediagen.nn.padding_free import styled_layers
 
 Convolve = Callable[[ModulatedConv2d, Tensor, int | None, Window, Window, int], Tensor]
 """(layer, input, texture slot or None for structure, input and output window, pixels per input position) -> output."""
@@ -43,22 +44,27 @@ class StyledConvolution:
         self, styles: StyleMap, latent: Callable[[Centre, bool], Tensor], *, device: torch.device, dtype: torch.dtype
     ):
         self.styles, self.latent, self.device, self.dtype = styles, latent, device, dtype
+        self.styled: dict[Centre, dict[ModulatedConv2d, Tensor]] = {}
         self.folded: dict[Centre, dict[ModulatedConv2d, Tensor]] = {}
-        self.shared: dict[ModulatedConv2d, Tensor] = {}
+        self.shared: dict[ModulatedConv2d, tuple[Tensor, Tensor]] = {}
 
     def ready(self, weight: Tensor) -> Tensor:
         """The layout and type in which a convolution is fastest; made once, since casting each time loses the gain."""
         return weight.to(self.dtype).contiguous(memory_format=torch.channels_last)
 
-    def uniform(self, layer: ModulatedConv2d, x: Tensor, centre: Centre, structure: bool) -> Tensor:
-        """One style everywhere: a plain convolution with the style folded into the weight."""
-        if centre not in self.folded and len(self.folded) >= CACHED_CENTRES:
-            self.folded.pop(next(iter(self.folded)))
-        weights = self.folded.setdefault(centre, {})
+    def style(self, layer: ModulatedConv2d, centre: Centre, structure: bool) -> Tensor:
+        """s (C,) of one centre for one layer, float32."""
+        styles = _recent(self.styled, centre)
+        if layer not in styles:
+            styles[layer] = layer.affine(self.latent(centre, structure)[None])[0]
+        return styles[layer]
+
+    def weight(self, layer: ModulatedConv2d, centre: Centre, structure: bool) -> Tensor:
+        """The layer's weight with one centre's style folded in."""
+        weights = _recent(self.folded, centre)
         if layer not in weights:
-            s = layer.affine(self.latent(centre, structure)[None])[0]
-            weights[layer] = self.ready(layer.folded(s))
-        return layer.convolve(x, weights[layer])
+            weights[layer] = self.ready(layer.folded(self.style(layer, centre, structure)))
+        return weights[layer]
 
     def fused(
         self,
@@ -72,13 +78,15 @@ class StyledConvolution:
     ) -> Tensor:
         """Several styles: x (B, C, H, W) spans `read[b]`, on the lattice of `stride` pixels; the output `out[b]`."""
         if layer not in self.shared:
-            self.shared[layer] = self.ready(layer.weight * layer.scale)
-        s_n = torch.stack([layer.affine(self.latent(centre, structure)[None])[0] for centre in centres])
-        y = layer.convolve(x * self.spread(s_n, centres, read, stride).to(self.dtype), self.shared[layer])
+            weight = layer.weight * layer.scale
+            self.shared[layer] = self.ready(weight), tap_power(weight)
+        weight, power = self.shared[layer]
+        s_n = torch.stack([self.style(layer, centre, structure) for centre in centres])
+        y = layer.convolve(x * self.ready(self.spread(s_n, centres, read, stride)), weight)
         if not layer.demodulate:
             return y
         s = self.spread(s_n, centres, out, stride // 2 if layer.mode == "up" else stride)
-        return y.mul_((layer.gain * demodulation(layer.weight * layer.scale, s)).to(self.dtype))
+        return y.mul_(self.ready(layer.gain * demodulation_of(power, s)))
 
     def spread(self, s_n: Tensor, centres: Sequence[Centre], windows: Sequence[Window], stride: int) -> Tensor:
         """s (B, C, H|1, W) from the centres' s_n (N, C) and the map's weights over each window."""
@@ -86,11 +94,21 @@ class StyledConvolution:
         return torch.einsum("bnhw,nc->bchw", torch.stack(weights).to(self.device), s_n)
 
 
+Kept = TypeVar("Kept")
+
+
+def _recent(cache: dict[Centre, dict[ModulatedConv2d, Kept]], centre: Centre) -> dict[ModulatedConv2d, Kept]:
+    """The centre's entries; the oldest centre leaves when there are too many."""
+    if centre not in cache and len(cache) >= CACHED_CENTRES:
+        cache.pop(next(iter(cache)))
+    return cache.setdefault(centre, {})
+
+
 class StyledPainter:
     """Paints windows of the plane with a generator whose every convolution is modulated, under a map of styles.
 
-    The generator offers `plan(interval)`, `synthesise(...)`, `mapping` and a `config` with `scale`, `latent` and what
-    mediagen.nn.coordinates reads.
+    The generator offers `plan(interval)`, `synthesise(...)`, `mapping`, `structure`, `blocks` and a `config` with `scale`,
+    `latent` and what mediagen.nn.coordinates reads. `compiled` runs blocks of a single style through torch.compile.
     """
 
     def __init__(
@@ -98,48 +116,71 @@ class StyledPainter:
     ):
         self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
         self.model, self.styles, self.device = model.to(device).eval().requires_grad_(False), styles, device
-        self.synthesise = torch.compile(model.synthesise, dynamic=False) if compiled else model.synthesise
         self.convolution = StyledConvolution(styles, self.latent, device=device, dtype=self.dtype)
+        self.run = torch.compile(self.uniform, dynamic=False) if compiled else self.uniform
 
     def latent(self, centre: Centre, structure: bool) -> Tensor:
         """A style centre's z_g for the structure, or its w for the texture, (D,)."""
         seed = centre.seed if structure or centre.texture_seed is None else centre.texture_seed
-        z_g = torch.from_numpy(
-            random_field(seed, "z_g", self.model.config.latent, Window(centre.index, 0, 1, 1))[:, 0, 0]
-        )
-        z_g = z_g.to(self.device)
+        drawn = random_field(seed, "z_g", self.model.config.latent, Window(centre.index, 0, 1, 1))[:, 0, 0]
+        z_g = torch.from_numpy(drawn).to(self.device)
         return z_g if structure else self.model.mapping(z_g[None])[0]
 
     @torch.inference_mode()
     def paint(self, windows: Sequence[Window], fields: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
         """uint8 (B, height, width, 3); the windows share one shape and lie whole cells apart."""
-        first, config, scale = windows[0], self.model.config, self.model.config.scale
-        moves = [(w.x - first.x, w.y - first.y) for w in windows]
+        first, scale = windows[0], self.model.config.scale
+        # Layers are planned for the same window near 0, so that every block runs the same graph.
+        local = Window(first.x % scale, first.y % scale, first.width, first.height)
+        moves = [(w.x - local.x, w.y - local.y) for w in windows]
         assert all(x % scale == 0 and y % scale == 0 for x, y in moves)
-        rows, columns = self.model.plan(first.rows), self.model.plan(first.columns)
+        rows, columns = self.model.plan(local.rows), self.model.plan(local.columns)
         reach = Window.of(columns[0].read, rows[0].read)
         near = [
             Window(reach.x * scale + x, reach.y * scale + y, reach.width * scale, reach.height * scale)
             for x, y in moves
         ]
         centres = list(dict.fromkeys(centre for window in near for centre in self.styles.centres(window)))
+        z_l, *noise = [self.batch([drawn[i] for drawn in fields]) for i in range(len(fields[0]))]
+        cells = [(x // scale, y // scale) for x, y in moves]
+        c = lattice_coordinates(self.model.config, rows[0].read, columns[0].read, cells).to(self.device, self.dtype)
+        if len(centres) == 1:
+            layers = styled_layers(self.model.structure, self.model.blocks)
+            weights = [self.convolution.weight(layer, centres[0], structure) for layer, structure in layers]
+            picture = self.run(z_l, c, noise, rows, columns, weights)
+        else:
+            picture = self.model.synthesise(z_l, c, noise, rows, columns, self.fusing(moves, centres))[1]
+        levels = picture.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
+        painted: np.ndarray = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return painted
+
+    def uniform(
+        self, z_l: Tensor, c: Tensor, noise: list[Tensor], rows: list[Any], columns: list[Any], weights: list[Tensor]
+    ) -> Tensor:
+        """Blocks of one style: plain convolutions with folded weights, in the order of the layers."""
+        coming = iter(weights)
+        picture: Tensor = self.model.synthesise(
+            z_l, c, noise, rows, columns, lambda layer, x, *_: layer.convolve(x, next(coming))
+        )[1]
+        return picture
+
+    def fusing(self, moves: Sequence[tuple[int, int]], centres: Sequence[Centre]) -> Convolve:
+        """Blocks in which several styles meet; windows are moved back to where they lie on the plane."""
+
+        def moved(window: Window, stride: int) -> list[Window]:
+            return [
+                Window(window.x + x // stride, window.y + y // stride, window.width, window.height) for x, y in moves
+            ]
 
         def convolve(
             layer: ModulatedConv2d, x: Tensor, slot: int | None, read: Window, out: Window, stride: int
         ) -> Tensor:
-            if len(centres) == 1:
-                return self.convolution.uniform(layer, x, centres[0], slot is None)
             step = stride // 2 if layer.mode == "up" else stride
-            reads = [Window(read.x + x // stride, read.y + y // stride, read.width, read.height) for x, y in moves]
-            outs = [Window(out.x + x // step, out.y + y // step, out.width, out.height) for x, y in moves]
-            return self.convolution.fused(layer, x, centres, slot is None, reads, outs, stride)
+            return self.convolution.fused(
+                layer, x, centres, slot is None, moved(read, stride), moved(out, step), stride
+            )
 
-        z_l, *noise = [self.batch([drawn[i] for drawn in fields]) for i in range(len(fields[0]))]
-        c = lattice_coordinates(config, rows[0].read, columns[0].read, [(x // scale, y // scale) for x, y in moves])
-        _, picture = self.synthesise(z_l, c.to(self.device, self.dtype), noise, rows, columns, convolve)
-        levels = picture.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
-        painted: np.ndarray = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return painted
+        return convolve
 
     def batch(self, arrays: Sequence[np.ndarray]) -> Tensor:
         stacked = torch.from_numpy(arrays[0])[None] if len(arrays) == 1 else torch.from_numpy(np.stack(arrays))

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from mediagen.core.geometry import Conv, Field, Interval, Lattice, Layer, Up, Window, receptive_field
 from mediagen.core.seeds import random_field
-from mediagen.models._spec import Precision, StyleMap
+from mediagen.core.styles import Precision, StyleMap
 
 LAYERS: tuple[Layer, ...] = (Conv(3), Up(), Conv(3), Up(), Conv(3))
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}

@@ -10,8 +10,8 @@ from mediagen.canvas.plan import grid_of
 from mediagen.canvas.render import BlockSource, render
 from mediagen.canvas.styles import CentreStyle, StretchStyle, UniformStyle
 from mediagen.core.geometry import Window
+from mediagen.core.styles import Centre
 from mediagen.errors import UsageError
-from mediagen.models._spec import Centre
 
 STYLES = {
     "one": UniformStyle(1),

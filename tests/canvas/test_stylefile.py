@@ -3,8 +3,8 @@ import json
 import pytest
 
 from mediagen.canvas.stylefile import read_style_map
+from mediagen.core.styles import Centre
 from mediagen.errors import UsageError
-from mediagen.models._spec import Centre
 
 EXPECTED = (Centre(0.0, -20.5, 7), Centre(4000.0, 100.0, -3))
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from mediagen.canvas.styles import CentreStyle, StretchStyle, UniformStyle, from_json, to_json, with_textures
 from mediagen.core.geometry import Window
+from mediagen.core.styles import Centre
 from mediagen.errors import UsageError
-from mediagen.models._spec import Centre
 
 POINTS = (Centre(10, 5, 1), Centre(61.5, -20.25, 2), Centre(-40, 30, 3), Centre(70, 70, 4), Centre(10, 5, 5))
 
