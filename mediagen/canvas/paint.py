@@ -90,7 +90,7 @@ def paint(
         styles = styles_of(seed, style_every, style_blend, style_map, texture_seed)
         window = as_window(network, x, y, width, height)
         format_ = _precision(network, styles, where, precision, None if overwrite else path)
-        sides = block_of(network, format_, memory, block, where.type)
+        sides = block_of(network, format_, memory, block, where)
         plan = Plan(
             canvas=window, blocks=grid_of(network, *sides), shard=shard or choose_shard(sides, chunk), chunk=chunk,
             levels=level_count(window.width, window.height), precision=format_, compiled=compiled, seed=seed,

@@ -149,8 +149,8 @@ def render(
     network = as_model(model)
     window = as_window(network, x, y, width, height)
     chosen = styles or styles_of(seed, style_every, style_blend, None, texture_seed)
-    grid = grid_of(network, *block_of(network, precision, memory, block))
     where = device_of(device)
+    grid = grid_of(network, *block_of(network, precision, memory, block, where))
     count = lanes(network, grid.block(0, 0), precision, where, as_bytes(memory))
     painters = [network.painter(chosen, device=where, precision=precision, compiled=compiled) for _ in range(count)]
     with BlockSource(network, painters, grid, seed=seed, structure_seed=structure_seed) as source:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from mediagen.canvas.memory import as_bytes
-from mediagen.canvas.plan import choose_block
+from mediagen.canvas.plan import CPU_SLACK, choose_block
 from mediagen.canvas.stylefile import read_style_map
 from mediagen.canvas.styles import STYLE_EVERY, StretchStyle, UniformStyle, with_textures
 from mediagen.core.geometry import PLANE_LIMIT, Window
@@ -97,7 +97,7 @@ def styles_of(
 
 
 def block_of(
-    model: CanvasModel, precision: Precision, memory: str | int, block: tuple[int, int] | None, device: str = "cpu"
+    model: CanvasModel, precision: Precision, memory: str | int, block: tuple[int, int] | None, device: torch.device
 ) -> tuple[int, int]:
     """The block's size (width, height): the one asked for, or the best within a memory budget. Raises UsageError."""
     step = model.lattice.step
@@ -105,8 +105,9 @@ def block_of(
         if min(block) < step or block[0] % step or block[1] % step:
             raise UsageError(f"a block of {block[0]} x {block[1]} px: this model's blocks are multiples of {step} px")
         return block
-    budget = as_bytes(memory) - (PROCESS_BYTES if device == "cpu" else 0)
-    chosen = choose_block(model, precision, budget)
+    on_cpu = device.type == "cpu"
+    budget = as_bytes(memory) - (PROCESS_BYTES if on_cpu else 0)
+    chosen = choose_block(model, precision, budget, CPU_SLACK if on_cpu else 1.0)
     if chosen is None:
         raise UsageError(
             f"a memory budget of {memory} is too small even for this model's smallest block; raise --memory"

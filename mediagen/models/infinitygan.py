@@ -366,21 +366,21 @@ PAPER = Config()
 SMALL = Config(
     unfold=3, structure_channels=64, local_channels=32, latent=128, mapping_layers=4, channels=(64, 64, 64, 64, 48, 32),
     critic_channels=(16, 24, 32, 48, 96, 128, 128), head_channels=128, cells=8, vertical_cells=(512 - 197) / 64,
-    vertical_step=0.29, picture=512, square=False, augmentation=True, r1=3.0, path=0.0, noise_from=4,
-    ema_half_life=3000.0, frozen_blocks=4,
+    vertical_step=0.29, picture=512, square=False, augmentation=True, r1=3.0, path=0.0, noise_from=6,
+    ema_half_life=3000.0,
 )  # fmt: skip
 PRESETS = {
     "paper": PAPER,
     "paper-197": replace(PAPER, channels=(512,) * 4 + (256,), critic_channels=(256,) + (512,) * 6, picture=389),
     "paper-389": replace(PAPER, channels=(512,) * 4 + (256, 128), critic_channels=(128, 256) + (512,) * 6, picture=773),
     "small": SMALL,
-    # `small` is grown: whole scenes 32 pixels high first, then 64 and 128 with one more block each, then 512 with two.
+    # `small` is grown (samples/train_infinitygan.sh): whole scenes 32, 64 and 128 high, then 512.
     "small-32": replace(SMALL, channels=(64, 64), critic_channels=(48, 96, 128, 128), cells=11,
-                        vertical_cells=(32 - 29) / 4, picture=32, r1=0.5, frozen_blocks=0),
+                        vertical_cells=(32 - 29) / 4, picture=32, r1=0.5),
     "small-64": replace(SMALL, channels=(64, 64, 64), critic_channels=(32, 48, 96, 128, 128), cells=11,
-                        vertical_cells=(64 - 53) / 8, picture=64, r1=0.5, frozen_blocks=0),
+                        vertical_cells=(64 - 53) / 8, picture=64, r1=0.5),
     "small-128": replace(SMALL, channels=(64, 64, 64, 64), critic_channels=(24, 32, 48, 96, 128, 128), cells=11,
-                         vertical_cells=(128 - 101) / 16, picture=128, r1=1.0, frozen_blocks=0),
+                         vertical_cells=(128 - 101) / 16, picture=128, r1=1.0),
     "tiny": Config(unfold=3, structure_layers=2, structure_channels=8, local_channels=4, latent=8, mapping_layers=2,
                    channels=(8, 8), critic_channels=(8, 8, 8), head_channels=8, cells=9, vertical_cells=3.0, picture=32,
                    square=False),

@@ -1,0 +1,44 @@
+"""Makes the pictures of the documentation from the bundled model: `python samples/figures.py docs/images`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import mediagen
+from mediagen.canvas.styles import CentreStyle
+from mediagen.core.styles import Centre
+
+
+def save(picture: np.ndarray, path: Path, width: int) -> None:
+    """A JPEG `width` pixels wide."""
+    image = Image.fromarray(picture)
+    image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS).save(path, quality=88)
+
+
+def stacked(pictures: list[np.ndarray], gap: int = 12) -> np.ndarray:
+    """Pictures of one width, one below the other, with white gaps."""
+    white = np.full((gap, pictures[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for picture in pictures for part in (picture, white)][:-1])
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    model = mediagen.load("infinitygan")
+    # What the README shows first: the default canvas between 12,288 and 20,480, where one style meets the next.
+    save(mediagen.render(model, x=12288, width=8192), folder / "panorama.jpg", 2048)
+    save(stacked([mediagen.render(model, width=4096, seed=s, style_every=0) for s in range(1, 7)]), folder / "strips.jpg", 2048)
+    switches: list[dict[str, Any]] = [{}, {"structure_seed": 100}, {"structure_seed": 101}, {"texture_seed": 3}, {"texture_seed": 6}]
+    rows = [mediagen.render(model, width=3072, seed=2, style_every=0, **switch) for switch in switches]
+    save(stacked(rows), folder / "switches.jpg", 1536)
+    centres = (Centre(512, 0, 2), Centre(2048, -128, 3), Centre(3600, 0, 6))
+    save(mediagen.render(model, width=4096, styles=CentreStyle(centres, 511)), folder / "fusion.jpg", 2048)
+    save(mediagen.render(model, x=8192, width=1024, height=512), folder / "full-size.jpg", 1024)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
