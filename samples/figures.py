@@ -32,7 +32,8 @@ def main(folder: Path) -> None:
     # What the README shows first: the default canvas between 12,288 and 20,480, where one style meets the next.
     save(mediagen.render(model, x=12288, width=8192), folder / "panorama.jpg", 2048)
     save(stacked([mediagen.render(model, width=4096, seed=s, style_every=0) for s in range(1, 7)]), folder / "strips.jpg", 2048)
-    switches: list[dict[str, Any]] = [{}, {"structure_seed": 100}, {"structure_seed": 101}, {"texture_seed": 3}, {"texture_seed": 6}]
+    structures, textures = [{"structure_seed": s} for s in (100, 101)], [{"texture_seed": s} for s in (3, 6)]
+    switches: list[dict[str, Any]] = [{}, *structures, *textures]
     rows = [mediagen.render(model, width=3072, seed=2, style_every=0, **switch) for switch in switches]
     save(stacked(rows), folder / "switches.jpg", 1536)
     centres = (Centre(512, 0, 2), Centre(2048, -128, 3), Centre(3600, 0, 6))

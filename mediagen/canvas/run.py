@@ -22,7 +22,7 @@ from mediagen.io.pyramid import Pyramid
 from mediagen.io.store import CanvasStore
 from mediagen.models._spec import CanvasModel
 
-CPU_UNIT, GPU_UNIT = 2, 8
+CPU_UNIT, GPU_UNIT = 3, 8
 """Shards per unit of a worker: while one is written, the next is painted, and dask's own work should not weigh."""
 
 
