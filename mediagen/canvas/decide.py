@@ -26,7 +26,10 @@ def refuse_foreign(path: Path) -> None:
 
 
 def decide(path: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Action:
-    """What is to be done at `path` for a canvas of this record. Raises UsageError where a flag is needed or wrong."""
+    """What is to be done at `path` for a canvas of this record. Raises UsageError where a flag is needed or wrong.
+
+    The same command said again is never refused: it finishes what was interrupted, at whatever moment that was.
+    """
     if not is_canvas(path) or overwrite:
         return "create"
     store = CanvasStore.open(path)
@@ -40,6 +43,4 @@ def decide(path: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bo
         )
     if not is_complete(store) or not is_current(overview_path(path), store):
         return "continue"
-    if resume:
-        return "nothing"
-    raise UsageError(f"{path}: this canvas is there and complete; --overwrite paints it anew, --resume leaves it")
+    return "nothing"

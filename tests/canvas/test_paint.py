@@ -120,12 +120,12 @@ def test_damaged_canvases_are_mended(whole, tmp_path, damage):
     assert tree(tmp_path) == whole[1]
 
 
-def test_a_complete_canvas_is_refused_without_a_flag(whole, tmp_path):
+def test_a_complete_canvas_asked_for_again_is_left_as_it_is(whole, tmp_path):
     shutil.copytree(whole[2], tmp_path, dirs_exist_ok=True)
-    with pytest.raises(UsageError, match=r"complete.*--overwrite.*--resume"):
-        paint(Meadow(), tmp_path / "a.zarr", **ASKED)
-    report = paint(Meadow(), tmp_path / "a.zarr", resume=True, **ASKED)
-    assert (report.shards_written, report.shards_skipped) == (0, 54)
+    for resume in (False, True):
+        report = paint(Meadow(), tmp_path / "a.zarr", resume=resume, **ASKED)
+        assert (report.shards_written, report.shards_skipped) == (0, 54)
+    assert tree(tmp_path) == whole[1]
     by_itself = paint(Meadow(), tmp_path / "a.zarr", resume=True)
     assert (by_itself.width, by_itself.shards_skipped) == (1100, 54)
     again = paint(Meadow(), tmp_path / "a.zarr", overwrite=True, **ASKED)

@@ -136,9 +136,7 @@ def test_a_foreign_safetensors_file(mediagen, tiny) -> None:
 
 def test_a_complete_canvas(mediagen, tiny) -> None:
     assert mediagen("canvas", "--width", 64, "--model", tiny).code == 0
-    again = mediagen("canvas", "--width", 64, "--model", tiny)
-    assert_one_line(again.code, again.err, USAGE, "--overwrite")
-    assert "--resume" in again.err
+    assert mediagen("canvas", "--width", 64, "--model", tiny).code == 0, "the same command again has nothing to do"
     other = mediagen("canvas", "--width", 65, "--model", tiny)
     assert_one_line(other.code, other.err, USAGE, "--overwrite")
 
