@@ -82,7 +82,7 @@ def canvas(
     style_every: Annotated[
         int | None,
         number(
-            "A new style every PX pixels along x; 0 for one style everywhere. Default: 8192.", panel=PICTURE, unit="PX"
+            "A new style every PX pixels along x; 0 for one style everywhere. Default: 4096.", panel=PICTURE, unit="PX"
         ),
     ] = None,
     style_blend: Annotated[

@@ -17,7 +17,7 @@ from mediagen.core.geometry import Interval, Window
 from mediagen.core.styles import Centre, StyleMap
 from mediagen.errors import UsageError
 
-STYLE_EVERY = 8192
+STYLE_EVERY = 4096
 """Default width in pixels of a stretch of the plane under one style."""
 
 BLEND = 127

@@ -97,7 +97,7 @@ def test_structure_and_texture_can_be_exchanged():
 
 def test_defaults_are_the_scene_s_rows():
     np.testing.assert_array_equal(
-        render(Meadow(), width=50), render(Meadow(), x=0, y=-32, width=50, height=64, seed=0, style_every=8192)
+        render(Meadow(), width=50), render(Meadow(), x=0, y=-32, width=50, height=64, seed=0, style_every=4096)
     )
     assert render(Meadow(), width=5, height=10).shape == (10, 5, 3)
 
