@@ -33,8 +33,8 @@ def per_sample(z_g: Tensor, w: Tensor) -> Convolve:
     return lambda layer, x, slot, *_: layer(x, z_g if slot is None else w[:, slot])
 
 
-CACHED_CENTRES = 32
-"""How many centres' folded weights are kept: a wide canvas meets ever new ones, and memory must not grow with it."""
+CACHED_WEIGHTS, CACHED_STYLES = 2, 64
+"""How many centres' folded weights, and styles, are kept: a wide canvas meets ever new ones, and memory must not grow."""
 
 
 class StyledConvolution:
@@ -54,14 +54,14 @@ class StyledConvolution:
 
     def style(self, layer: ModulatedConv2d, centre: Centre, structure: bool) -> Tensor:
         """s (C,) of one centre for one layer, float32."""
-        styles = _recent(self.styled, centre)
+        styles = _recent(self.styled, centre, CACHED_STYLES)
         if layer not in styles:
             styles[layer] = layer.affine(self.latent(centre, structure)[None])[0]
         return styles[layer]
 
     def weight(self, layer: ModulatedConv2d, centre: Centre, structure: bool) -> Tensor:
         """The layer's weight with one centre's style folded in."""
-        weights = _recent(self.folded, centre)
+        weights = _recent(self.folded, centre, CACHED_WEIGHTS)
         if layer not in weights:
             weights[layer] = self.ready(layer.folded(self.style(layer, centre, structure)))
         return weights[layer]
@@ -97,9 +97,11 @@ class StyledConvolution:
 Kept = TypeVar("Kept")
 
 
-def _recent(cache: dict[Centre, dict[ModulatedConv2d, Kept]], centre: Centre) -> dict[ModulatedConv2d, Kept]:
+def _recent(
+    cache: dict[Centre, dict[ModulatedConv2d, Kept]], centre: Centre, limit: int
+) -> dict[ModulatedConv2d, Kept]:
     """The centre's entries; the oldest centre leaves when there are too many."""
-    if centre not in cache and len(cache) >= CACHED_CENTRES:
+    if centre not in cache and len(cache) >= limit:
         cache.pop(next(iter(cache)))
     return cache.setdefault(centre, {})
 
