@@ -130,7 +130,7 @@ def steps(network: Any, path: Path, folder: Path) -> list[common.Row]:
     styles = style_maps.from_json(plan.styles)
     painter = network.painter(styles, device=common.CPU, precision=plan.precision)
     torch.set_num_threads(1)  # as in a lane
-    painter.synthesise = clock.timed("forward", painter.synthesise)
+    network.synthesise = clock.timed("forward", network.synthesise)
     painter.batch = clock.timed("fields to tensors", painter.batch)
     draw, paint_block = clock.timed("random fields", draw_fields), clock.timed("paint", painter.paint)
     encode, write = clock.timed("encode (zstd)", shards.encode), clock.timed("write", store.write_shard)

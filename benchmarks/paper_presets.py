@@ -98,7 +98,7 @@ class Bench:
     def best_block(self, precision: Any, memory: str) -> Window:
         """The block that the engine chooses within `memory`; in a quick run a small one."""
         step = self.network.lattice.step
-        size = (2 * step, 2 * step) if self.quick else block_of(self.network, precision, memory, None)
+        size = (2 * step, 2 * step) if self.quick else block_of(self.network, precision, memory, None, common.CPU)
         return grid_of(self.network, *size).block(0, 0)
 
     def painter(self, precision: Any, compiled: bool = False) -> Any:

@@ -21,5 +21,5 @@ stage 64-noise small-64 16 2209 32 --set noise_from=0
 stage 64 small-64 16 1000 64-noise
 stage 128 small-128 8 1772 64
 stage 512-noise small 8 926 128 --set noise_from=4 --set frozen_blocks=4
-stage 512 small 8 @LAST@ 512-noise --set frozen_blocks=2
+stage 512 small 8 1508 512-noise --set frozen_blocks=2
 python -c 'import sys; from mediagen.checkpoint import repack; repack(*sys.argv[1:])' "$runs/512" "$runs/infinitygan.safetensors"

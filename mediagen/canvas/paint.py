@@ -12,7 +12,7 @@ import torch
 from mediagen.canvas import styles as style_maps
 from mediagen.canvas import swap
 from mediagen.canvas.decide import decide, refuse_foreign
-from mediagen.canvas.memory import as_bytes, size_text
+from mediagen.canvas.memory import as_bytes, share_arenas, size_text
 from mediagen.canvas.overview import finish_overview
 from mediagen.canvas.plan import CHUNK, Plan, choose_shard, grid_of
 from mediagen.canvas.report import Report, dry_report, make_report
@@ -106,6 +106,7 @@ def paint(
     if action == "nothing":
         done = Tally(skipped=plan.grid[0] * plan.grid[1])
         return make_report(path, job, done, time.monotonic() - start)
+    share_arenas()
     store = open_store(path, record, plan, action == "create", overwrite)
     with store.only_writer():
         tally = paint_missing(store, job)
