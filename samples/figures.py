@@ -29,8 +29,9 @@ def stacked(pictures: list[np.ndarray], gap: int = 12) -> np.ndarray:
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model = mediagen.load("infinitygan")
-    # What the README shows first: the default canvas between 8,192 and 16,384, where one style meets the next.
-    save(mediagen.render(model, x=8192, width=8192), folder / "panorama.jpg", 2048)
+    # What the README shows first: the default canvas from 8,192 to 20,480, folded into three rows.
+    wide = mediagen.render(model, x=8192, width=12288)
+    save(stacked([wide[:, at : at + 4096] for at in (0, 4096, 8192)]), folder / "panorama.jpg", 2048)
     save(stacked([mediagen.render(model, width=4096, seed=s, style_every=0) for s in range(1, 7)]), folder / "strips.jpg", 2048)
     structures, textures = [{"structure_seed": s} for s in (100, 101)], [{"texture_seed": s} for s in (3, 6)]
     switches: list[dict[str, Any]] = [{}, *structures, *textures]

@@ -72,6 +72,7 @@ def paint(
     canvas records it. `progress(done, total)` counts pixels; `should_stop()` is asked between units; what it stopped
     says so in the report. Raises MediagenError.
     """
+    share_arenas()  # before any thread has made a heap of its own
     start = time.monotonic()
     path = local_path(path)
     if resume and overwrite:
@@ -106,7 +107,6 @@ def paint(
     if action == "nothing":
         done = Tally(skipped=plan.grid[0] * plan.grid[1])
         return make_report(path, job, done, time.monotonic() - start)
-    share_arenas()
     store = open_store(path, record, plan, action == "create", overwrite)
     with store.only_writer():
         tally = paint_missing(store, job)
