@@ -248,7 +248,7 @@ def position_free(bench: Bench, window: Window, precision: Any) -> tuple[float, 
     """Seconds of the first and of a later call of a compiled forward that gets its folded weights as arguments."""
     network, painter = bench.network, bench.painter(precision)
     centre, rows, columns = bench.styles.centres(window)[0], network.plan(window.rows), network.plan(window.columns)
-    z_l, *noise = [painter.batch([array]) for array in bench.fields(window)]
+    z_l, *noise = [painter.tensor(array) for array in bench.fields(window)]
     c = lattice_coordinates(network.config, rows[0].read, columns[0].read, [(0, 0)]).to(painter.dtype)
     weights: list[Tensor] = []
 

@@ -11,7 +11,21 @@ from typing import Any
 
 from common import RESULTS, text
 
-ORDER = ("panorama", "paper_presets", "workers", "window_law", "crash", "training")
+ORDER = (
+    "panorama",
+    "paper_presets",
+    "workers",
+    "window_law",
+    "crash",
+    "training",
+    "decode",
+    "clips_speed",
+    "clips_fidelity",
+    "clips_training",
+    "subsampling",
+    "temporal_models",
+    "single_image",
+)
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "benchmarks.md"
 START, END = "<!-- results: written by benchmarks/report.py -->", "<!-- end of results -->"

@@ -13,8 +13,8 @@ bench() { # NAME SECONDS ARGUMENTS...
     timeout --signal=INT --kill-after=20 "$limit" "$python" "benchmarks/$name.py" "$@" || failed+=("$name")
 }
 
-bench panorama 200 "$@"
-bench workers 80 "$@"
+bench panorama 300 "$@"
+bench workers 120 "$@"
 bench window_law 80 "$@"
 bench crash 150 "$@"
 bench training 90 "$@"

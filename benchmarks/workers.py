@@ -1,5 +1,8 @@
 """Two dask workers of one thread each against one process with two threads: the same canvas, byte for byte.
 
+One process is measured twice: as it paints, two blocks side by side with a thread each (lanes), and as it would without
+lanes, one block after the other with both threads in each layer. Without lanes the last bits may differ.
+
 python benchmarks/workers.py [--quick]
 """
 
@@ -8,14 +11,29 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import common
 import torch
 
+from mediagen.canvas import render, shards
 from mediagen.canvas.paint import paint
 
-WAYS = {"one process, two threads": 0, "two workers of one thread": 2}
+WITHOUT_LANES = "one process, two threads in each block"
+WAYS = {WITHOUT_LANES: 0, "one process, two lanes of one thread (as it paints)": 0, "two workers of one thread": 2}
+
+
+@contextmanager
+def lanes(way: str) -> Iterator[None]:
+    """One lane of two threads for the way without lanes; the engine's own for the others."""
+    if way != WITHOUT_LANES:
+        yield
+        return
+    with patch.object(render, "LANE_THREADS", 2), patch.object(shards, "lanes", lambda *_: 1):
+        yield
 
 
 def painted(model: str, path: Path, width: int, precision: str, workers: int) -> tuple[float, float]:
@@ -39,26 +57,28 @@ def main() -> None:
     torch.set_num_threads(2)
     times: dict[str, list[tuple[float, float]]] = {}
     with common.chosen_model(asked) as (model, words), common.scratch() as folder:
+        folders = {way: folder / str(i) for i, way in enumerate(WAYS)}
         for _, (way, workers) in itertools.product(range(rounds), WAYS.items()):
-            times.setdefault(way, []).append(
-                painted(model, folder / str(workers) / "it.zarr", width, precision, workers)
-            )
-        same = common.files_of(folder / "0") == common.files_of(folder / "2")
+            with lanes(way):
+                times.setdefault(way, []).append(painted(model, folders[way] / "it.zarr", width, precision, workers))
+        _, one, two = (common.files_of(place) for place in folders.values())
+        same = one == two
     rows = [
         {"way": way, "seconds in all": statistics.median(s for s, _ in found),
          "steady Mpx/s": statistics.median(p for _, p in found) / 1e6}
         for way, found in times.items()
     ]  # fmt: skip
-    ratio = rows[1]["steady Mpx/s"] / rows[0]["steady Mpx/s"]
+    together, one, two = (row["steady Mpx/s"] for row in rows)
     note = (
         f"{width:,} px wide, in turns, medians of {rounds}. Steady: from the first fifth of the canvas to its end, so without "
-        f"starting workers; their rate is {ratio:.2f} of the one process's. Same bytes: {common.text(same)}"
+        f"starting workers. The workers' rate is {two / together:.2f} of the one process's without lanes, and {two / one:.2f} "
+        f"of that with them. Same bytes as with lanes: {common.text(same)}"
     )
     found = {
         "title": "Workers",
         "about": "Single threads scale better than a process with many: what dask workers bring on one machine.",
         "model": words,
-        "figures": {"ratio": ratio, "same_bytes": same},
+        "figures": {"ratio": two / together, "ratio_to_lanes": two / one, "same_bytes": same},
         "tables": [common.table("Two workers of one thread against one process with two", rows, note)],
     }
     common.finish("workers", asked, found, where, time.perf_counter() - start)

@@ -144,8 +144,10 @@ def canvas(
     """
     from mediagen.canvas.extend import extend as make_larger
     from mediagen.canvas.paint import paint
+    from mediagen.execute.heap import steady_heap
 
     with (
+        steady_heap(),  # before the progress bar's thread gets a heap of its own
         Meter("painting", "Mpx", per_unit=1e6, quiet=quiet) as meter,
         Stopper("finishing the shards in flight") as stop,
     ):

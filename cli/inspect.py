@@ -9,6 +9,7 @@ import typer
 
 from .models import checkpoint_text
 from .options import GENERAL, Json, Verbose, flag
+from .progress import clock
 from .report import pairs, print_json, size, table
 
 EPILOG = """**Examples**
@@ -16,6 +17,8 @@ EPILOG = """**Examples**
 `mediagen inspect canvas.zarr`  its place and size, the command that makes it again, missing or damaged shards
 
 `mediagen inspect canvas.zarr --deep`  the same, and every pixel's checksum
+
+`mediagen inspect clip.mp4`  its length and size, and the command that makes it again
 
 `mediagen inspect runs/mine`  how far a training is
 
@@ -26,12 +29,14 @@ Exit code 1 when something is damaged; what is merely unfinished is fine.
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A canvas, a checkpoint, or a training's folder.", show_envvar=False)],
+    path: Annotated[
+        Path, typer.Argument(help="A canvas, a clip, a checkpoint, or a training's folder.", show_envvar=False)
+    ],
     deep: Annotated[bool, flag("Decode every pixel too: finds flipped bits.", "--deep", panel=GENERAL)] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> int:
-    """Tell what something is, how it was made, and whether it is whole: a canvas, a checkpoint, a training's folder."""
+    """Tell what something is, how it was made, and whether it is whole: a canvas, clip, checkpoint or training."""
     from mediagen.inspection import inspect as look
 
     record = look(path, deep=deep)
@@ -61,6 +66,17 @@ def _canvas(record: dict[str, Any], verbose: bool) -> str:
     return "\n".join(lines)
 
 
+def _clip(record: dict[str, Any], verbose: bool) -> str:
+    whole, frames, fps = record["frames"]["whole"], record["frames"]["of"], record["fps"]
+    rows: list[tuple[str, object]] = [
+        ("clip", f"{record['width']} x {record['height']} px, {record['codec']}"),
+        ("length", f"{frames:,} frames, {clock(frames / fps)} at {fps:g} a second"),
+        ("state", "complete" if record["complete"] else f"{whole:,} frames are there"),
+        ("on disk", size(record["bytes"])),
+    ]
+    return pairs([*rows, *_flat(record["made"] if verbose else {k: v for k, v in record["made"].items() if k in TOLD})])
+
+
 def _run(record: dict[str, Any], verbose: bool) -> str:
     progress = record["progress"]
     done = f"{progress.get('iteration', 0):,} of {record['made'].get('iterations', 0):,} iterations"
@@ -88,6 +104,6 @@ def _flat(record: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
     return rows
 
 
-TEXTS = {"canvas": _canvas, "checkpoint": checkpoint_text, "run": _run}
+TEXTS = {"canvas": _canvas, "clip": _clip, "checkpoint": checkpoint_text, "run": _run}
 TOLD = ("command", "model", "made_with")
-"""What a canvas's record says besides, its plan in particular, is shown with -v."""
+"""What a canvas's or clip's record says besides, its plan in particular, is shown with -v."""

@@ -14,7 +14,7 @@ import typer
 from mediagen import __version__
 from mediagen.errors import MediagenError
 
-from . import canvas, inspect, models, train
+from . import canvas, inspect, models, train, video
 from .options import HELP, context_of
 from .report import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Interrupted
 
@@ -27,7 +27,8 @@ app = typer.Typer(
     epilog="Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, "
     "3 finished but some units failed, 130 interrupted and resumable.",
 )
-for name, module in (("canvas", canvas), ("train", train), ("models", models), ("inspect", inspect)):
+COMMANDS = (("canvas", canvas), ("video", video), ("train", train), ("models", models), ("inspect", inspect))
+for name, module in COMMANDS:
     app.command(name, epilog=module.EPILOG, context_settings=context_of(name))(getattr(module, name))
 
 
@@ -43,9 +44,9 @@ def mediagen(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Paint unbounded generative pictures, block by block, in constant memory.
+    """Paint unbounded pictures, and render clips of any length, from generative models, in constant memory.
 
-    Start here: `mediagen canvas --width 100000`
+    Start here: `mediagen canvas --width 100000`, or `mediagen video`
     """
 
 

@@ -1,4 +1,4 @@
-"""`mediagen train`: teach a model from a folder of pictures."""
+"""`mediagen train`: teach a model from a folder of pictures or videos."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ EPILOG = """**Examples**
 
 `torchrun --nproc-per-node 4 -m mediagen_cli train infinitygan my_pictures --out runs/four --preset small-64`  four GPUs
 
-Then `mediagen canvas mine.zarr --model runs/mine --width 20000` paints with it.
+`mediagen train mocogan my_videos --out runs/clips`  learns from all videos below a folder; sub-folders are classes
+
+Then `mediagen canvas mine.zarr --model runs/mine --width 20000` paints with it, and `mediagen video mine.mp4 --model
+runs/clips --frames 500` films.
 """
 
 TRAINING, COMPUTING, KEEPING = "Training", "Computing", "Output"
@@ -42,8 +45,8 @@ def train(
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="PICTURES",
-            help="Folder of pictures of any format, or a .txt with a path a line.",
+            metavar="DATA",
+            help="Folder of pictures or videos of any format, or a .txt with a path a line.",
             show_envvar=False,
         ),
     ],
@@ -61,7 +64,7 @@ def train(
         int | None, number("Iterations in all. Default: 10,000, or what the run was started with.", panel=TRAINING)
     ] = None,
     batch: Annotated[
-        int | None, number("Pictures an iteration, over all processes. Default: 16.", panel=TRAINING)
+        int | None, number("Pictures or clips an iteration, over all processes. Default: 16.", panel=TRAINING)
     ] = None,
     seed: Annotated[int | None, number("Seed of the training. Default: 0.", panel=TRAINING)] = None,
     start_from: Annotated[
@@ -86,9 +89,9 @@ def train(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Train a model from a folder of pictures.
+    """Train a model from a folder of pictures or videos.
 
-    Said again, it goes on where it stopped, bit for bit on a CPU. Pictures of any size, format and orientation are
+    Said again, it goes on where it stopped, bit for bit on a CPU. Files of any size, format and orientation are
     taken; broken and too small ones are skipped and listed. RUN holds previews to look at, curves, the log, the newest
     checkpoint and the best one.
     """
@@ -131,7 +134,7 @@ def train(
     if not quiet and first:
         say(
             f"{report.iterations:,} iterations, {report.new:,} of them now in {report.seconds:,.0f} s "
-            f"({report.pictures_per_second:.1f} pictures/s); look at {out / 'previews'}"
+            f"({report.seen_per_second:.1f} {report.unit}/s); look at {out / 'previews'}"
         )
     return 0
 

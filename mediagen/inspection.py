@@ -1,4 +1,4 @@
-"""What a canvas, a checkpoint or a training's folder is, how it was made, and whether it is whole. No torch."""
+"""What a canvas, a clip, a checkpoint or a training's folder is, how it was made, and whether it is whole. No torch."""
 
 from __future__ import annotations
 
@@ -9,26 +9,34 @@ from typing import Any
 from mediagen import catalog, checkpoint
 from mediagen.errors import StoreError, UsageError
 from mediagen.io.store import CanvasStore, is_canvas
+from mediagen.io.video_file import bytes_of, frames_of, read_record
+from mediagen.io.video_place import is_part
+
+CLIPS = {".mp4", ".mkv", ".webm", ".gif"}
 
 LISTED = 20
 """So many missing or bad shards are named; all of them are counted."""
 
 
 def inspect(path: Path | str, *, deep: bool = False) -> dict[str, Any]:
-    """A record whose `what` is canvas, checkpoint or run; `healthy` is False when something in it is damaged.
+    """A record whose `what` is canvas, clip, checkpoint or run; `healthy` is False when something in it is damaged.
 
-    `deep` decodes every pixel of a canvas, which finds flipped bits too. Raises UsageError for what is not ours.
+    `deep` decodes every pixel of a canvas or clip, which finds flipped bits too. Raises UsageError for what is not ours.
     """
     path = Path(path)
     if is_canvas(path):
         return inspect_canvas(path, deep=deep)
+    if (clip := read_record(path)) is not None:
+        return inspect_clip(path, clip, deep=deep)
+    if path.suffix.lower() in CLIPS and path.is_file():
+        raise UsageError(f"{path}: no clip of mediagen: it does not say how it was made")
     if path.is_dir() and (path / "config.json").is_file():
         return inspect_run(path)
     if path.is_file() or str(path) in checkpoint.bundled():
         return {"what": "checkpoint", "healthy": True, **catalog.checkpoint_record(str(path))}
     if not path.exists():
-        raise UsageError(f"{path}: there is nothing; give a canvas, a checkpoint, or a training's folder")
-    raise UsageError(f"{path}: neither a canvas, nor a checkpoint, nor a training's folder of mediagen")
+        raise UsageError(f"{path}: there is nothing; give a canvas, a clip, a checkpoint, or a training's folder")
+    raise UsageError(f"{path}: neither a canvas, nor a clip, nor a checkpoint, nor a training's folder of mediagen")
 
 
 def inspect_canvas(path: Path, *, deep: bool = False) -> dict[str, Any]:
@@ -49,6 +57,23 @@ def inspect_canvas(path: Path, *, deep: bool = False) -> dict[str, Any]:
         "bytes": sum(level["bytes"] for level in levels),
         "levels": levels,
         "made": store.attributes,
+    }
+
+
+def inspect_clip(path: Path, made: dict[str, Any], *, deep: bool = False) -> dict[str, Any]:
+    """Size, length and provenance of a clip or of the part of one; with `deep`, each of its frames is decoded."""
+    plan, there = made["plan"], frames_of(path, made, deep=deep)
+    return {
+        "what": "clip",
+        "healthy": is_part(path) or there == plan["frames"],
+        "complete": there == plan["frames"],
+        "width": plan["width"],
+        "height": plan["height"],
+        "frames": {"whole": there, "of": plan["frames"]},
+        "fps": plan["fps"],
+        "codec": plan["codec"] or plan["container"],
+        "bytes": bytes_of(path),
+        "made": made,
     }
 
 

@@ -32,7 +32,11 @@ def main(folder: Path) -> None:
     # What the README shows first: the default canvas from 8,192 to 20,480, folded into three rows.
     wide = mediagen.render(model, x=8192, width=12288)
     save(stacked([wide[:, at : at + 4096] for at in (0, 4096, 8192)]), folder / "panorama.jpg", 2048)
-    save(stacked([mediagen.render(model, width=4096, seed=s, style_every=0) for s in range(1, 7)]), folder / "strips.jpg", 2048)
+    save(
+        stacked([mediagen.render(model, width=4096, seed=s, style_every=0) for s in range(1, 7)]),
+        folder / "strips.jpg",
+        2048,
+    )
     structures, textures = [{"structure_seed": s} for s in (100, 101)], [{"texture_seed": s} for s in (3, 6)]
     switches: list[dict[str, Any]] = [{}, *structures, *textures]
     rows = [mediagen.render(model, width=3072, seed=2, style_every=0, **switch) for switch in switches]
@@ -42,5 +46,14 @@ def main(folder: Path) -> None:
     save(mediagen.render(model, x=8192, width=1024, height=512), folder / "full-size.jpg", 1024)
 
 
+def lamps(folder: Path) -> None:
+    """Twelve of the bundled lava lamps, four frames of each: what `mediagen video wall.mp4 --grid 3x4` shows."""
+    shown = [frame for k, frame in enumerate(mediagen.frames("lava", grid=(3, 4), frames=97)) if k in (0, 32, 64, 96)]
+    gap = np.full((shown[0].shape[0], 8, 3), 255, np.uint8)
+    picture = np.concatenate([part for frame in shown for part in (frame, gap)][:-1], axis=1)
+    Image.fromarray(picture).save(folder / "lava.png")
+
+
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    lamps(Path(sys.argv[1]))

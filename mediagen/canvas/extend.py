@@ -17,17 +17,20 @@ from mediagen.canvas.decide import refuse_foreign
 from mediagen.canvas.paint import make_job, make_record, open_store
 from mediagen.canvas.report import Report, dry_report, make_report
 from mediagen.canvas.run import Job, Tally, paint_missing
-from mediagen.canvas.setup import MEMORY, as_model, device_of, on_plane, whole
+from mediagen.canvas.setup import MEMORY, as_model, on_plane, on_rows
 from mediagen.canvas.target import is_complete, local_path, plan_of, unlikeness
 from mediagen.core.geometry import Window
 from mediagen.errors import StoreError, UsageError
+from mediagen.execute.heap import steady_heap
 from mediagen.io.files import make_folder, storing, sync_folder, write_file
 from mediagen.io.layout import level_count
 from mediagen.io.store import CanvasStore, is_canvas
+from mediagen.machine import device_of, whole
 
 Side = Literal["left", "right", "up", "down"]
 
 
+@steady_heap()
 def extend(
     path: str | Path,
     side: str,
@@ -61,7 +64,7 @@ def extend(
         # A run of this very command was killed when all was done but the exchange.
         job = make_job(named, network, plan, where, 0, None, None, None)
         return make_report(path, job, Tally(skipped=plan.grid[0] * plan.grid[1]), time.monotonic() - start)
-    canvas = larger(plan.canvas, side, amount)
+    canvas = on_rows(network, larger(plan.canvas, side, amount))
     union = plan.over(canvas, level_count(canvas.width, canvas.height))
     _require_same(old, make_record(network, plan, where, old.attributes["options"]))
     record = make_record(network, union, where, old.attributes["options"])

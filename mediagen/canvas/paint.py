@@ -12,31 +12,31 @@ import torch
 from mediagen.canvas import styles as style_maps
 from mediagen.canvas import swap
 from mediagen.canvas.decide import decide, refuse_foreign
-from mediagen.canvas.memory import as_bytes, share_arenas, size_text
-from mediagen.canvas.overview import finish_overview
+from mediagen.canvas.memory import as_bytes, size_text
+from mediagen.canvas.overview import Overview
 from mediagen.canvas.plan import CHUNK, Plan, choose_shard, grid_of
 from mediagen.canvas.report import Report, dry_report, make_report
 from mediagen.canvas.run import Job, Tally, Workers, paint_missing
 from mediagen.canvas.setup import (
+    LIBRARIES,
     MEMORY,
     as_model,
     as_window,
     block_of,
-    device_of,
-    identity,
-    made_with,
     styles_of,
-    whole,
 )
 from mediagen.canvas.target import bytes_upper_bound, local_path, plan_of, require_room
 from mediagen.canvas.warmup import choose_precision
 from mediagen.core.provenance import command_line
 from mediagen.errors import UsageError
+from mediagen.execute.heap import steady_heap
 from mediagen.io.layout import level_count
 from mediagen.io.store import CanvasStore, is_canvas
+from mediagen.machine import device_of, identity, made_with, whole
 from mediagen.models._spec import CanvasModel
 
 
+@steady_heap()
 def paint(
     model: Any,
     path: str | Path,
@@ -72,7 +72,6 @@ def paint(
     canvas records it. `progress(done, total)` counts pixels; `should_stop()` is asked between units; what it stopped
     says so in the report. Raises MediagenError.
     """
-    share_arenas()  # before any thread has made a heap of its own
     start = time.monotonic()
     path = local_path(path)
     if resume and overwrite:
@@ -108,10 +107,10 @@ def paint(
         done = Tally(skipped=plan.grid[0] * plan.grid[1])
         return make_report(path, job, done, time.monotonic() - start)
     store = open_store(path, record, plan, action == "create", overwrite)
-    with store.only_writer():
-        tally = paint_missing(store, job)
+    with store.only_writer(), Overview(path, store) as overview:
+        tally = paint_missing(store, job, overview.advance)
         if not tally.interrupted and not tally.failed:
-            finish_overview(path)
+            overview.finish()
     return make_report(path, job, tally, time.monotonic() - start)
 
 
@@ -145,7 +144,7 @@ def make_record(model: CanvasModel, plan: Plan, device: torch.device, options: d
         "command": command_line("canvas", {**window, "model": name["name"], **options}),
         "options": options,
         "model": name,
-        "made_with": made_with(device),
+        "made_with": made_with(device, *LIBRARIES),
         "plan": plan.to_json(),
     }
 

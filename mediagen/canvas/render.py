@@ -17,13 +17,18 @@ import torch
 
 from mediagen.canvas.memory import as_bytes
 from mediagen.canvas.plan import BlockGrid, grid_of
-from mediagen.canvas.setup import MEMORY, as_model, as_window, block_of, device_of, lanes, styles_of
+from mediagen.canvas.setup import MEMORY, as_model, as_window, block_of, lanes, styles_of
 from mediagen.core.geometry import Window
 from mediagen.core.seeds import random_field
 from mediagen.core.styles import Precision, StyleMap
+from mediagen.execute.heap import steady_heap
+from mediagen.machine import device_of
 from mediagen.models._spec import CanvasModel, Painter
 
 Index = tuple[int, int]
+
+LANE_THREADS = 1
+"""Threads of torch in a lane on a CPU: more are slower, and would make the bits depend on their number."""
 
 
 def draw_fields(model: CanvasModel, window: Window, seed: int, structure_seed: int | None = None) -> list[np.ndarray]:
@@ -65,7 +70,7 @@ class BlockSource:
         self._finished: OrderedDict[Index, np.ndarray] = OrderedDict()
         self._threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(
-            self.ahead, thread_name_prefix="mediagen-paint", initializer=torch.set_num_threads, initargs=(1,)
+            self.ahead, thread_name_prefix="mediagen-paint", initializer=torch.set_num_threads, initargs=(LANE_THREADS,)
         )
 
     def __enter__(self) -> Self:
@@ -121,6 +126,7 @@ class BlockSource:
             self._idle.put(painter)
 
 
+@steady_heap()
 def render(
     model: Any,
     *,

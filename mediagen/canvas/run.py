@@ -14,16 +14,16 @@ import numpy as np
 import torch
 
 from mediagen.canvas import worker
-from mediagen.canvas.memory import peak_memory
 from mediagen.canvas.plan import Plan
 from mediagen.canvas.shards import Shard, compose, open_source, parts_to_paint
 from mediagen.execute.inline import run_inline
 from mediagen.io.pyramid import Pyramid
 from mediagen.io.store import CanvasStore
+from mediagen.machine import peak_memory
 from mediagen.models._spec import CanvasModel
 
-CPU_UNIT, GPU_UNIT = 3, 8
-"""Shards per unit of a worker: while one is written, the next is painted, and dask's own work should not weigh."""
+SHARED_UNIT, GPU_UNIT = 6, 8
+"""Shards per unit of a worker where one alone would be too few: neighbours share blocks, or are painted in no time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +62,18 @@ class Tally:
     peaks: dict[int, int] = field(default_factory=dict)
 
 
-def paint_missing(store: CanvasStore, job: Job) -> Tally:
-    """Paints what is missing in `store`, which nobody else may be writing. Raises MediagenError."""
+def paint_missing(store: CanvasStore, job: Job, on_written: Callable[[], None] = lambda: None) -> Tally:
+    """Paints what is missing in `store`, which nobody else may be writing. Raises MediagenError.
+
+    `on_written` is called whenever there is more in the store, by one thread at a time.
+    """
     store.remove_orphans()
     Pyramid(store).catch_up(job.should_stop)
     tally = Tally()
     if job.workers is None:
-        _paint_here(store, job, tally)
+        _paint_here(store, job, tally, on_written)
     else:
-        _paint_on_workers(store, job, job.workers, tally)
+        _paint_on_workers(store, job, job.workers, tally, on_written)
     tally.peaks[os.getpid()] = peak_memory()
     return tally
 
@@ -82,15 +85,21 @@ class _Count:
         self.job, self.tally, self.done = job, tally, 0
 
     def missing(self, store: CanvasStore) -> Iterator[Shard]:
-        """The shards to paint, in painting order; whole ones are counted and passed over."""
+        """The shards to paint, in painting order; whole ones are counted and passed over.
+
+        The meter hears of those together, before painting begins, for it takes what comes later as a measure of speed.
+        """
+        told = -1
         for shard in self.job.plan.shards():
-            if not store.shard_is_whole(0, *shard):
-                yield shard
+            if store.shard_is_whole(0, *shard):
+                self.tally.skipped += 1
+                self.done += self.job.plan.shard_window(*shard).area
                 continue
-            self.tally.skipped += 1
-            self.done += self.job.plan.shard_window(*shard).area
-            if self.tally.skipped % 1000 == 1:
+            if told != self.tally.skipped:
+                told = self.tally.skipped
                 self.tell()
+            yield shard
+        self.tell()
 
     def painted(self, shards: list[Shard], pixels: int) -> None:
         self.tally.written += len(shards)
@@ -118,7 +127,7 @@ def _runs(shards: Iterable[Shard], length: int) -> Iterator[list[Shard]]:
         yield run
 
 
-def _paint_here(store: CanvasStore, job: Job, tally: Tally) -> None:
+def _paint_here(store: CanvasStore, job: Job, tally: Tally, on_written: Callable[[], None]) -> None:
     plan, pyramid, count = job.plan, Pyramid(store), _Count(job, tally)
     with open_source(plan, job.model, job.device, job.memory) as source:
 
@@ -129,8 +138,10 @@ def _paint_here(store: CanvasStore, job: Job, tally: Tally) -> None:
 
         def finish(value: tuple[Shard, np.ndarray, int]) -> tuple[Shard, int]:
             shard, pixels, painted = value
-            store.write_shard(0, *shard, pixels)
-            pyramid.done(0, *shard)
+            planar = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+            store.write_planar(0, *shard, planar)
+            pyramid.done(0, *shard, planar)
+            on_written()
             return shard, painted
 
         outcome = run_inline(
@@ -143,7 +154,9 @@ def _paint_here(store: CanvasStore, job: Job, tally: Tally) -> None:
         tally.blocks, tally.interrupted = source.painted, outcome.stopped
 
 
-def _paint_on_workers(store: CanvasStore, job: Job, workers: Workers, tally: Tally) -> None:
+def _paint_on_workers(
+    store: CanvasStore, job: Job, workers: Workers, tally: Tally, on_written: Callable[[], None]
+) -> None:
     from mediagen.execute.cluster import run_cluster  # dask takes a second to import
 
     pyramid, count = Pyramid(store), _Count(job, tally)
@@ -153,6 +166,7 @@ def _paint_on_workers(store: CanvasStore, job: Job, workers: Workers, tally: Tal
         shards = [(iy, ix) for iy, ix in record["shards"]]
         for shard in shards:
             pyramid.done(0, *shard)
+        on_written()
         tally.blocks += record["blocks"]
         tally.peaks[record["process"]] = record["peak"]
         count.painted(shards, record["pixels"])
@@ -160,7 +174,7 @@ def _paint_on_workers(store: CanvasStore, job: Job, workers: Workers, tally: Tal
     outcome = run_cluster(
         worker.describe(store, job.old, workers.checkpoint, job.device, job.memory),
         worker.paint_shards,
-        _runs(count.missing(store), GPU_UNIT if on_gpu else CPU_UNIT),
+        _runs(count.missing(store), GPU_UNIT if on_gpu else SHARED_UNIT if job.plan.blocks_kept() else 1),
         workers=workers.count,
         scheduler=workers.scheduler,
         threads=max(1, torch.get_num_threads() // max(1, workers.count)),
@@ -169,6 +183,7 @@ def _paint_on_workers(store: CanvasStore, job: Job, workers: Workers, tally: Tal
         checks=worker.checks(store, workers.checkpoint),
         on_result=on_result,
         should_stop=job.should_stop,
+        finish=worker.write_last,
     )
     tally.interrupted = outcome.stopped
     for failure in outcome.failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,12 +12,15 @@ from mediagen.canvas.plan import CPU_SLACK, choose_block
 from mediagen.canvas.stylefile import read_style_map
 from mediagen.canvas.styles import STYLE_EVERY, StretchStyle, UniformStyle, with_textures
 from mediagen.core.geometry import PLANE_LIMIT, Window
-from mediagen.core.provenance import versions
 from mediagen.core.styles import Precision, StyleMap
 from mediagen.errors import UsageError
+from mediagen.machine import whole
 from mediagen.models._spec import CanvasModel
 
 MEMORY = "2GB"
+LIBRARIES = ("numpy", "zarr")
+"""Whose versions a canvas records, besides torch's and our own: random numbers and compression are theirs."""
+
 MARGIN = 2**24
 """Pixels between the end of what can be asked for and the end of the plane: blocks and their halos reach there."""
 
@@ -39,22 +41,23 @@ def as_model(model: Any) -> CanvasModel:
     return cast(CanvasModel, model)
 
 
-def whole(name: str, value: Any, least: int | None = None) -> int:
-    """`value` as an integer. Raises UsageError when it is none, or is below `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise UsageError(f"{name} must be a whole number, not {value!r}")
-    number = int(value.__index__())
-    if least is not None and number < least:
-        raise UsageError(f"{name} must be at least {least}, not {number}")
-    return number
-
-
 def as_window(model: CanvasModel, x: int, y: int | None, width: int, height: int | None) -> Window:
     """The window asked for; height and y default to the scene's rows, centred. Raises UsageError."""
     width = whole("width", width, least=1)
     height = model.scene.height if height is None else whole("height", height, least=1)
     y = model.scene.y + (model.scene.height - height) // 2 if y is None else whole("y", y)
-    return on_plane(whole("x", x), y, width, height)
+    return on_rows(model, on_plane(whole("x", x), y, width, height))
+
+
+def on_rows(model: CanvasModel, window: Window) -> Window:
+    """The window, where the model's plane has all its rows; a photograph's ends with it. Raises UsageError."""
+    rows = getattr(model, "rows", None)
+    if rows is not None and not (rows.start <= window.y and window.bottom <= rows.stop):
+        raise UsageError(
+            f"this model's pictures are {len(rows)} px high, from y = {rows.start}: "
+            f"{window.height} px from y = {window.y} reach beyond"
+        )
+    return window
 
 
 def on_plane(x: int, y: int, width: int, height: int) -> Window:
@@ -63,21 +66,6 @@ def on_plane(x: int, y: int, width: int, height: int) -> Window:
     if min(x, y) < -end or max(x + width, y + height) > end:
         raise UsageError(f"the plane ends at +-{end}, and {width} x {height} px from x = {x}, y = {y} reach beyond it")
     return Window(x, y, width, height)
-
-
-def device_of(name: str | None) -> torch.device:
-    """auto (or None), cpu, cuda or cuda:N. Raises UsageError for a device that is not there."""
-    if name in (None, "auto"):
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(str(name))
-    except RuntimeError:
-        raise UsageError(f"there is no device {name!r}; choose auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"there is no device {name!r}; this machine has {torch.cuda.device_count()} CUDA devices")
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"{name!r} is not supported; choose auto, cpu, cuda or cuda:N")
-    return device
 
 
 def styles_of(
@@ -120,29 +108,3 @@ def lanes(model: CanvasModel, block: Window, precision: Precision, device: torch
     if device.type != "cpu":
         return 1
     return max(1, min(torch.get_num_threads(), (memory - PROCESS_BYTES) // model.memory(block, precision)))
-
-
-def made_with(device: torch.device) -> dict[str, str]:
-    """The versions and the device that decide a canvas's last bits."""
-    on_gpu = device.type == "cuda"
-    name = torch.cuda.get_device_name(device) if on_gpu else f"cpu {torch.backends.cpu.get_cpu_capability()}"
-    return {**versions("numpy", "zarr"), "torch": torch.__version__, "mediagen": _own_version(), "device": name}
-
-
-def identity(model: CanvasModel) -> dict[str, str]:
-    """Name and hash of a model: of its checkpoint's file, or of its tensors when it was not loaded from one."""
-    info = getattr(model, "mediagen", None)
-    if info is not None:
-        return {"name": info.name, "model": info.model, "sha256": info.sha256}
-    digest = hashlib.sha256()
-    state: dict[str, torch.Tensor] = model.state_dict() if hasattr(model, "state_dict") else {}
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(state[name].detach().cpu().contiguous().float().numpy().tobytes())
-    return {"name": type(model).__name__, "model": type(model).__name__, "sha256": digest.hexdigest()}
-
-
-def _own_version() -> str:
-    from mediagen import __version__
-
-    return __version__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from mediagen.canvas.memory import peak_memory
 from mediagen.canvas.plan import Plan
 from mediagen.canvas.render import BlockSource
-from mediagen.canvas.setup import as_model, device_of, made_with
+from mediagen.canvas.setup import LIBRARIES, as_model
 from mediagen.canvas.shards import Shard, compose, open_source, parts_to_paint
 from mediagen.canvas.target import plan_of
 from mediagen.core.provenance import differences
 from mediagen.errors import WorkerError
+from mediagen.execute.heap import keep_heap
 from mediagen.execute.inline import run_inline
 from mediagen.execute.units import Call, Check
 from mediagen.io.store import CanvasStore, probe
+from mediagen.machine import device_of, made_with, peak_memory
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,10 @@ def checks(store: CanvasStore, checkpoint: Path) -> list[Check]:
 
 def make(store: str, old: str | None, checkpoint: str, device: str, memory: int, threads: int) -> Worker:
     """Opens the store and loads the model, once a worker. Raises WorkerError if it would paint other bits here."""
+    keep_heap()
     torch.set_num_threads(threads)
     canvas, here = CanvasStore.open(store, "r+"), device_of(device)
-    unlike = list(differences(canvas.attributes["made_with"], made_with(here)))
+    unlike = list(differences(canvas.attributes["made_with"], made_with(here, *LIBRARIES)))
     if unlike:
         raise WorkerError(f"this worker would not paint the same bits ({'; '.join(unlike)})")
     plan = plan_of(canvas)
@@ -70,12 +73,21 @@ def make(store: str, old: str | None, checkpoint: str, device: str, memory: int,
     return Worker(canvas, CanvasStore.open(old) if old else None, plan, source)
 
 
-def paint_shards(worker: Worker, shards: Sequence[Shard]) -> dict[str, Any]:
-    """Paints and writes whole shards; the next one is painted while the one before is written."""
-    before = worker.source.painted
-    pixels = 0
+@dataclass(frozen=True)
+class Painted:
+    """A unit's shards, all written but the last one, whose picture is still to be."""
 
-    def paint(unit: tuple[Shard, list[Shard]]) -> tuple[Shard, np.ndarray]:
+    shards: list[Shard]
+    last: np.ndarray
+    pixels: int
+    blocks: int
+
+
+def paint_shards(worker: Worker, shards: Sequence[Shard]) -> Painted:
+    """Paints shards; the next one is painted while the one before is written."""
+    before, pixels = worker.source.painted, 0
+
+    def paint(unit: tuple[Shard, Sequence[Shard]]) -> tuple[Shard, np.ndarray]:
         nonlocal pixels
         shard, following = unit
         then = [part for later in following for part in parts_to_paint(worker.plan.shard_window(*later), worker.old)]
@@ -83,18 +95,25 @@ def paint_shards(worker: Worker, shards: Sequence[Shard]) -> dict[str, Any]:
         pixels += painted
         return shard, picture
 
-    def finish(value: tuple[Shard, np.ndarray]) -> Shard:
+    def finish(value: tuple[Shard, np.ndarray]) -> np.ndarray:
         shard, picture = value
-        worker.store.write_shard(0, *shard, picture)
-        return shard
+        if shard != shards[-1]:
+            worker.store.write_shard(0, *shard, picture)
+        return picture
 
-    done: list[Shard] = []
-    units = [(shard, list(shards[i + 1 :])) for i, shard in enumerate(shards)]
-    run_inline(paint, units, finish=finish, on_result=done.append)
+    last: deque[np.ndarray] = deque(maxlen=1)
+    units = [(shard, shards[i + 1 :]) for i, shard in enumerate(shards)]
+    run_inline(paint, units, finish=finish, on_result=last.append)
+    return Painted([*shards], last[0], pixels, worker.source.painted - before)
+
+
+def write_last(worker: Worker, painted: Painted) -> dict[str, Any]:
+    """Writes what is still to be written, while the worker paints its next unit; returns the unit's record."""
+    worker.store.write_shard(0, *painted.shards[-1], painted.last)
     return {
-        "shards": done,
-        "pixels": pixels,
-        "blocks": worker.source.painted - before,
+        "shards": painted.shards,
+        "pixels": painted.pixels,
+        "blocks": painted.blocks,
         "process": os.getpid(),
         "peak": peak_memory(),
     }

@@ -13,7 +13,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mediagen.errors import DataError
 
-MAX_FILE_BYTES = 2**29
 MAX_PIXELS = 170_000_000
 MAX_ENLARGEMENT = 2.0
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI", "SGI", "TIFF", "WEBP")

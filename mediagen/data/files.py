@@ -1,4 +1,4 @@
-"""Which files of a folder tree, or of a list, are candidates for pictures; untrusted names, links and kinds of file."""
+"""Which files of a folder tree, or of a list, may be pictures or videos; untrusted names, links and kinds of file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from mediagen.data.decode import MAX_FILE_BYTES
 from mediagen.errors import DataError
 
 MAX_FILES = 2_000_000
+MAX_FILE_BYTES = 2**29
+"""Of a picture or a list; those are read as a whole."""
 
 
 @dataclass(frozen=True)
@@ -26,35 +28,49 @@ class Skipped:
         return f"{self.name if self.name.isprintable() else ascii(self.name)}: {self.reason}"
 
 
-def list_pictures(path: Path) -> Iterator[tuple[str, Path | Skipped]]:
+def list_files(path: Path, kind: str) -> Iterator[tuple[str, Path | Skipped]]:
     """Names with their places: of all files below a folder, sorted, or of a `.txt` file, in its order.
 
-    Raises DataError when the path is neither.
+    `kind` is what they are hoped to be ("pictures"). Raises DataError when the path is neither.
     """
-    return _listed(path) if path.suffix == ".txt" and path.is_file() else _walked(path)
+    return _listed(path, kind) if path.suffix == ".txt" and path.is_file() else _walked(path, kind)
+
+
+def list_pictures(path: Path) -> Iterator[tuple[str, Path | Skipped]]:
+    """`list_files` of pictures."""
+    return list_files(path, "pictures")
 
 
 def read_regular(path: Path) -> bytes:
-    """The bytes of a regular file of sane size; a pipe or a device would block for ever. Raises DataError."""
+    """The bytes of a regular file of sane size. Raises DataError."""
+    with open_regular(path, MAX_FILE_BYTES) as file:
+        try:
+            return file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror or error}") from None
+
+
+def open_regular(path: Path, most: int) -> BinaryIO:
+    """A regular file of at most `most` bytes, open for reading; a pipe or a device would block. Raises DataError."""
     try:
         # O_NONBLOCK so that opening a pipe returns, and the check is made on what was opened.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise DataError("not a regular file")
-            if found.st_size > MAX_FILE_BYTES:
-                raise DataError(f"{found.st_size / 2**20:.0f} MiB; at most {MAX_FILE_BYTES // 2**20} are read")
-            return file.read(MAX_FILE_BYTES + 1)
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}") from None
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError("not a regular file")
+    raise DataError(f"{found.st_size / 2**20:.0f} MiB; at most {most // 2**20} are read")
 
 
-def _walked(root: Path) -> Iterator[tuple[str, Path | Skipped]]:
+def _walked(root: Path, kind: str) -> Iterator[tuple[str, Path | Skipped]]:
     """Every file under `root`, sorted by name; hidden ones are passed over, links that leave the folder are refused."""
     if not root.is_dir():
-        missing = "there is no such folder" if not root.exists() else "neither a folder nor a .txt list of pictures"
-        raise DataError(f"{root}: {missing}; give a folder of pictures")
+        missing = "there is no such folder" if not root.exists() else f"neither a folder nor a .txt list of {kind}"
+        raise DataError(f"{root}: {missing}; give a folder of {kind}")
     try:
         os.scandir(root).close()
     except OSError as error:
@@ -76,12 +92,12 @@ def _walked(root: Path) -> Iterator[tuple[str, Path | Skipped]]:
             yield name, path
 
 
-def _listed(path: Path) -> Iterator[tuple[str, Path | Skipped]]:
-    """The pictures a text file names, one a line; empty lines and lines that start with # are passed over."""
+def _listed(path: Path, kind: str) -> Iterator[tuple[str, Path | Skipped]]:
+    """The files that a text file names, one a line; empty lines and lines that start with # are passed over."""
     try:
         lines = read_regular(path).decode("utf-8").splitlines()
     except (DataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a list of pictures: {error}") from None
+        raise DataError(f"{path}: not a list of {kind}: {error}") from None
     for line in lines:
         name = line.strip()
         if name and not name.startswith("#"):

@@ -85,7 +85,7 @@ class PictureFolder:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def crops(self, size: int, rng: np.random.Generator) -> Crops:
+    def draw(self, size: int, rng: np.random.Generator) -> Crops:
         """`size` random crops; pictures, places and mirrorings are drawn from `rng` alone."""
         out = np.empty((size, self.crop, self.crop, 3), np.uint8)
         which = rng.integers(len(self.pictures), size=size)
@@ -100,7 +100,7 @@ class PictureFolder:
 
     def batch(self, size: int, rng: np.random.Generator, device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """`pictures` (size, 3, crop, crop) in [-1, 1], and `top` (size,): each crop's first row in pixels."""
-        return self.crops(size, rng).tensors(device)
+        return self.draw(size, rng).tensors(device)
 
     def _read_all(
         self, entries: Sequence[tuple[str, Path | Skipped]]

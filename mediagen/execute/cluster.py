@@ -28,6 +28,7 @@ from mediagen.execute.worker import StatePlugin, answer, hold, run_unit, version
 CONNECT_SECONDS = 5
 NO_WORKERS_SECONDS = 60
 """A run gives up when there has been no worker at all for this long (a nanny needs some seconds to replace one)."""
+Work = Callable[[Any, Any], Any]
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 2.0
 _FAILURES_IN_A_ROW = 32
@@ -37,7 +38,7 @@ _LOST = f"the scheduler has gone away; {_AGAIN}"
 
 def run_cluster(
     make_worker_state: Call,
-    fn: Callable[[Any, Any], Any],
+    fn: Work,
     units: Iterable[Any],
     *,
     workers: int = 0,
@@ -50,8 +51,12 @@ def run_cluster(
     should_stop: Callable[[], bool] = lambda: False,
     window: int = 2,
     retries: int = 2,
+    finish: Work | None = None,
 ) -> Outcome:
     """Calls `fn(state, unit)` for every unit on `workers` local processes, or on those of `scheduler` (an address).
+
+    With `finish`, a unit's record is `finish(state, fn(state, unit))`: a worker runs one `fn` at a time, and meanwhile
+    finishes (compresses, writes) the unit before.
 
     Each worker first builds `state = make_worker_state(threads=threads)`; local worker number i sees only the GPU
     gpus[i % len(gpus)]. At most `window` units per worker are in flight. `on_result(record)` runs in this thread, in
@@ -59,7 +64,8 @@ def run_cluster(
     that is a user's (MediagenError: a full disk, say) ends the run. Raises WorkerError when the workers are no use.
     """
     assert (workers > 0) != (scheduler is not None), "give either a number of workers or a scheduler's address"
-    require_importable(fn)
+    for function in (fn, finish or fn):
+        require_importable(function)
     with hushed(), interrupt_flag() as interrupted, ExitStack() as stack:
         if scheduler is None:
             cluster = stack.enter_context(local_cluster(workers, threads, gpus))
@@ -69,15 +75,15 @@ def run_cluster(
         count = _preflight(client, packages, checks)
         plugin = StatePlugin(f"mediagen-{uuid.uuid4().hex}", make_worker_state, threads, own=scheduler is None)
         stack.enter_context(_registered(client, plugin))
-        flight = _Flight(client, plugin.name, fn, retries)
+        flight = _Flight(client, plugin.name, fn, finish, retries)
         return _run(flight, iter(units), count * window, on_result, lambda: interrupted() or should_stop())
 
 
 class _Flight:
     """The units that are out: submitted, and not yet come back."""
 
-    def __init__(self, client: Client, name: str, fn: Callable[[Any, Any], Any], retries: int) -> None:
-        self.client, self.name, self.fn, self.retries = client, name, fn, retries
+    def __init__(self, client: Client, name: str, fn: Work, finish: Work | None, retries: int) -> None:
+        self.client, self.name, self.fn, self.finish, self.retries = client, name, fn, finish, retries
         self.units: dict[str, tuple[Future[Any], Any]] = {}
         self._back: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._count = 0
@@ -87,7 +93,8 @@ class _Flight:
     def send(self, unit: Any) -> None:
         key = f"{self.name}-{self._count}"
         self._count += 1
-        future = self.client.submit(run_unit, self.name, self.fn, unit, key=key, retries=self.retries, pure=False)
+        call = run_unit, self.name, self.fn, self.finish, unit
+        future = self.client.submit(*call, key=key, retries=self.retries, pure=False)
         self.units[key] = future, unit
         future.add_done_callback(self._back.put)
 

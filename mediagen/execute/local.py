@@ -22,7 +22,7 @@ _LOGGERS = ("distributed", "tornado", "asyncio")
 
 @contextmanager
 def local_cluster(workers: int, threads: int, gpus: Sequence[str] = ()) -> Iterator[SpecCluster]:
-    """`workers` processes that run one unit at a time with `threads` threads each; they end with the context."""
+    """`workers` processes that compute one unit at a time with `threads` threads each; they end with the context."""
     environment = _environment(threads)
     settings = {
         "distributed.nanny.pre-spawn-environ": environment,
@@ -108,7 +108,8 @@ def _restored(names: dict[str, str]) -> Iterator[None]:
 
 def _spec(gpu: str | None, scratch: str) -> dict[str, Any]:
     # No memory limit: dask would count pinned and cached memory and kill a worker that is well.
-    options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "local_directory": scratch, "host": "127.0.0.1"}
+    # Two units at once: one is computed (run_unit sees to that) while the one before is finished.
+    options: dict[str, Any] = {"nthreads": 2, "memory_limit": 0, "local_directory": scratch, "host": "127.0.0.1"}
     if gpu is not None:
         options["env"] = {"CUDA_VISIBLE_DEVICES": gpu}
     return {"cls": Nanny, "options": options | {"dashboard": False, "silence_logs": logging.CRITICAL}}

@@ -14,6 +14,8 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from mediagen.execute.units import Call
 
+Work = Callable[[Any, Any], Any]
+
 
 class StatePlugin(WorkerPlugin):
     """Builds a worker's state (the loaded model, say) once; dask runs it again whenever a nanny replaces a worker."""
@@ -39,12 +41,15 @@ class StatePlugin(WorkerPlugin):
         self.state = self.make_state(threads=self.threads)
 
 
-def run_unit(name: str, fn: Callable[[Any, Any], Any], unit: Any) -> tuple[bool, Any]:
+def run_unit(name: str, fn: Work, finish: Work | None, unit: Any) -> tuple[bool, Any]:
     """Runs one unit with the worker's state, unless on hold; returns whether it did, and a small record of it."""
     plugin = get_worker().plugins[name]
     assert isinstance(plugin, StatePlugin)
-    with plugin.lock:  # A worker of the user's own may have several threads; its one state serves one unit at a time.
-        return (False, None) if plugin.held else (True, fn(plugin.state, unit))
+    with plugin.lock:  # A worker has several threads; its one state serves one unit at a time.
+        if plugin.held:
+            return False, None
+        value = fn(plugin.state, unit)
+    return True, value if finish is None else finish(plugin.state, value)
 
 
 def hold(name: str, dask_worker: Worker) -> None:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from mediagen.errors import StoreError
 
@@ -19,15 +20,16 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def write_file(target: Path, data: bytes | memoryview) -> None:
-    """Puts `data` at `target`, durably and in one step: after a crash the old file, the new one, or none is there.
+@contextmanager
+def new_file(target: Path) -> Iterator[BinaryIO]:
+    """A file to write, which is put at `target` when the body ends, durably and in one step; never when it fails.
 
-    Raises OSError; wrap the call in `storing` to give people one line.
+    After a crash the old file, the new one, or none is there. Raises OSError; wrap it in `storing` to give people one line.
     """
     partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
         with partial.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
@@ -36,6 +38,12 @@ def write_file(target: Path, data: bytes | memoryview) -> None:
             partial.unlink()
         raise
     sync_folder(target.parent)
+
+
+def write_file(target: Path, data: bytes | memoryview) -> None:
+    """Puts `data` at `target` by `new_file`."""
+    with new_file(target) as file:
+        file.write(data)
 
 
 def make_folder(folder: Path) -> None:

@@ -2,21 +2,27 @@
 
 Strips follow each other like lines of text: left to right, then the next one below (for a tall canvas: top to bottom,
 then the next one to the right). A canvas too long even for that is shown as excerpts at even distances.
+
+The picture is drawn and compressed band by band, from the top down, as soon as the pixels of a band are in the store. So
+a wide canvas's picture comes about while it is painted, and no picture is ever held as a whole. The bands are the same
+whenever they are drawn, and so are the bytes.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from mediagen.core.geometry import Window
-from mediagen.io.files import storing, write_file
+from mediagen.io.files import new_file, storing
+from mediagen.io.png import PngWriter
 from mediagen.io.store import CanvasStore
 
 LONG_SIDE = 4096
@@ -26,7 +32,9 @@ _FOLD_FROM = 4.0  # Canvases at least this many times longer than wide are folde
 _SHAPE = 0.5  # A folded overview is about this many times as high as wide.
 _THINNEST = 96  # Strips are no thinner than this, so that something can be seen in them.
 _GAP = 8
-_PAPER = (255, 255, 255)
+_PAPER = 255  # what shows between strips
+_BAND = 256  # Rows of the picture that are drawn at once.
+_LANCZOS = 3  # How many pixels of the smaller picture its filter reaches to each side.
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,20 @@ class Folding:
     def strip_size(self, window: Window) -> tuple[int, int]:
         """(width, height) of a strip in the overview."""
         return max(1, round(window.width * self.scale)), max(1, round(window.height * self.scale))
+
+    def strips(self) -> Iterator[tuple[Window, Window]]:
+        """(a window of the canvas, where it is drawn in the picture)."""
+        at = 0
+        for window in self.windows:
+            width, height = self.strip_size(window)
+            yield window, Window(0, at, width, height) if self.down else Window(at, 0, width, height)
+            at += (height if self.down else width) + _GAP
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the picture."""
+        places = [place for _, place in self.strips()]
+        return max(place.right for place in places), max(place.bottom for place in places)
 
 
 def fold(width: int, height: int, long_side: int = LONG_SIDE) -> Folding:
@@ -63,43 +85,98 @@ def fold(width: int, height: int, long_side: int = LONG_SIDE) -> Folding:
     return Folding(tuple(windows), scale, down)
 
 
+def draw_overview(store: CanvasStore, path: Path, patient: bool = True) -> Generator[None, None, None]:
+    """Draws the picture of a canvas to `path`, with the canvas's provenance inside, as far as the canvas is there.
+
+    Yields whenever the next band has to wait for more of the canvas; the file appears when it is exhausted. Not `patient`,
+    it never yields, and what is missing is black. Raises StoreError.
+    """
+    folding = fold(store.levels[0].width, store.levels[0].height)
+    width, height = folding.size
+    with storing(path), new_file(path) as file:
+        picture = PngWriter(file, width, height, _texts(store, folding))
+        for top, bottom in _bands(folding):
+            pieces = list(_pieces(store, folding, top, bottom))
+            while patient and not all(piece.is_painted(store) for piece in pieces):
+                yield
+            rows = np.full((bottom - top, width, 3), _PAPER, np.uint8)
+            for piece in pieces:
+                place = piece.place
+                rows[place.y - top : place.bottom - top, place.x : place.right] = piece.draw(store)
+            picture.rows(rows)
+        picture.end()
+
+
 def write_overview(store: CanvasStore, path: str | Path) -> tuple[int, int]:
-    """Writes the overview PNG of a canvas, with the canvas's provenance inside; returns its (width, height)."""
-    base = store.levels[0]
-    folding = fold(base.width, base.height)
-    sizes = [folding.strip_size(window) for window in folding.windows]
-    gaps = (len(sizes) - 1) * _GAP
-    widths, heights = [w for w, _ in sizes], [h for _, h in sizes]
-    whole = (max(widths), sum(heights) + gaps) if folding.down else (sum(widths) + gaps, max(heights))
-    picture = Image.new("RGB", whole, _PAPER)
-    at = 0
-    for window, size in zip(folding.windows, sizes, strict=True):
-        picture.paste(_strip(store, window, size), (0, at) if folding.down else (at, 0))
-        at += (size[1] if folding.down else size[0]) + _GAP
-    data = BytesIO()
-    picture.save(data, "PNG", compress_level=3, pnginfo=_provenance(store, folding))
-    with storing(Path(path)):
-        write_file(Path(path), data.getvalue())
-    return whole
+    """`draw_overview` at once; returns the picture's (width, height)."""
+    for _ in draw_overview(store, Path(path), patient=False):
+        pass
+    return fold(store.levels[0].width, store.levels[0].height).size
 
 
-def _strip(store: CanvasStore, window: Window, size: tuple[int, int]) -> Image.Image:
-    """A window of level 0 drawn at `size`, from the smallest level that still has that many pixels."""
-    level = 0
-    while level + 1 < len(store.levels) and window.width >> (level + 1) >= size[0]:
-        level += 1
-    info, step = store.levels[level], 2**level
-    x, y = min(window.x // step, info.width - 1), min(window.y // step, info.height - 1)
-    right, bottom = min(-(-window.right // step), info.width), min(-(-window.bottom // step), info.height)
-    pixels = store.read(level, x, y, max(1, right - x), max(1, bottom - y))
-    return Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)
+@dataclass(frozen=True)
+class _Piece:
+    """The rows of a strip that one band shows: `place` in the picture, drawn from `source`, a window of a level.
+
+    The pixels wanted lie `offset` rows into the source and are `rows` (a fraction) rows high; the rest is for the filter.
+    """
+
+    level: int
+    source: Window
+    offset: float
+    rows: float
+    place: Window
+
+    def is_painted(self, store: CanvasStore) -> bool:
+        """Whether all shards under the source are whole."""
+        info = store.levels[self.level]
+        across = range(self.source.x // info.shard_width, (self.source.right - 1) // info.shard_width + 1)
+        down = range(self.source.y // info.shard_height, (self.source.bottom - 1) // info.shard_height + 1)
+        return all(store.shard_is_whole(self.level, iy, ix) for iy in down for ix in across)
+
+    def draw(self, store: CanvasStore) -> np.ndarray:
+        """(place.height, place.width, 3) uint8."""
+        pixels = store.read(self.level, self.source.x, self.source.y, self.source.width, self.source.height)
+        box = (0, self.offset, self.source.width, self.offset + self.rows)
+        size = self.place.width, self.place.height
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, box))
 
 
-def _provenance(store: CanvasStore, folding: Folding) -> PngInfo:
-    info = PngInfo()
-    info.add_itxt("Software", "mediagen")
-    info.add_itxt("mediagen", json.dumps(store.attributes, sort_keys=True))
+def _bands(folding: Folding) -> Iterator[tuple[int, int]]:
+    """The rows [top, bottom) of the picture that are drawn together, from the top down; none crosses a strip's end."""
+    places = [place for _, place in folding.strips()]
+    ends = sorted({0, *(place.y for place in places), *(place.bottom for place in places)})
+    for start, end in pairwise(ends):
+        for top in range(start, end, _BAND):
+            yield top, min(end, top + _BAND)
+
+
+def _pieces(store: CanvasStore, folding: Folding, top: int, bottom: int) -> Iterator[_Piece]:
+    """What the band [top, bottom) of the picture shows, from the smallest level that has as many pixels as a strip."""
+    for window, strip in folding.strips():
+        if strip.y >= bottom or strip.bottom <= top:
+            continue
+        level = 0
+        while level + 1 < len(store.levels) and window.width >> (level + 1) >= strip.width:
+            level += 1
+        info, step = store.levels[level], 2**level
+        x, y = min(window.x // step, info.width - 1), min(window.y // step, info.height - 1)
+        right, end = min(-(-window.right // step), info.width), min(-(-window.bottom // step), info.height)
+        ratio = max(1, end - y) / strip.height
+        first, last = (top - strip.y) * ratio, (bottom - strip.y) * ratio
+        reach = math.ceil(_LANCZOS * max(1.0, ratio)) + 1
+        low, high = max(0, math.floor(first) - reach), min(max(1, end - y), math.ceil(last) + reach)
+        yield _Piece(
+            level=level,
+            source=Window(x, y + low, max(1, right - x), high - low),
+            offset=first - low,
+            rows=min(last, float(high)) - first,
+            place=Window(strip.x, top, strip.width, bottom - top),
+        )
+
+
+def _texts(store: CanvasStore, folding: Folding) -> dict[str, str]:
     x, y = store.origin
     strips = [[window.x + x, window.y + y, window.width, window.height] for window in folding.windows]
-    info.add_itxt("mediagen-strips", json.dumps(strips))
-    return info
+    record = json.dumps(store.attributes, sort_keys=True)
+    return {"Software": "mediagen", "mediagen": record, "mediagen-strips": json.dumps(strips)}

@@ -1,12 +1,13 @@
 """The smaller levels of a canvas, made from the bottom up while it is painted.
 
 A shard of level l + 1 shows up to 2 x 2 shards of level l, its children, and is made as soon as all of them are whole.
-Nothing is remembered between calls: the files themselves say what is whole, so memory does not grow with the canvas,
-any order of completion gives the same bytes, and a restart needs nothing but `catch_up`.
+The files themselves say what is whole, so memory does not grow with the canvas, any order of completion gives the same
+bytes, and a restart needs nothing but `catch_up`. A few halved shards are kept at hand, which saves reading them back.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -16,16 +17,25 @@ from mediagen.io.store import CanvasStore
 Shard = tuple[int, int, int]
 """(level, iy, ix)"""
 
+HALVED_KEPT = 16
+"""Halved shards kept at hand: with 2048 x 512 pixels a shard, 13 MB at most."""
+
 
 class Pyramid:
     """Keeps the levels above 0 of one store up to date. One process at a time should do this for a canvas."""
 
     def __init__(self, store: CanvasStore) -> None:
         self.store = store
+        self._halved: OrderedDict[Shard, np.ndarray] = OrderedDict()
 
-    def done(self, level: int, iy: int, ix: int) -> list[Shard]:
-        """To be called after a shard has been written: makes every ancestor that became possible, and returns them."""
+    def done(self, level: int, iy: int, ix: int, planar: np.ndarray | None = None) -> list[Shard]:
+        """To be called after a shard has been written: makes every ancestor that became possible, and returns them.
+
+        `planar` (3, h, w) is that shard's picture, where the caller has it.
+        """
         made: list[Shard] = []
+        if planar is not None:
+            self._keep((level, iy, ix), planar)
         while level + 1 < len(self.store.levels):
             level, iy, ix = level + 1, iy // 2, ix // 2
             if not self._can_make(level, iy, ix):
@@ -68,10 +78,19 @@ class Pyramid:
         planar = np.empty((3, parent.height, parent.width), np.uint8)
         for child in self._children(level, iy, ix):
             window = self.store.shard_window(*child)
-            part = halve(self.store.read_planar(child[0], window))
+            part = self._halved.pop(child, None)
+            if part is None:
+                part = halve(self.store.read_planar(child[0], window))
             y, x = window.y // 2 - parent.y, window.x // 2 - parent.x
             planar[:, y : y + part.shape[1], x : x + part.shape[2]] = part
         self.store.write_planar(level, iy, ix, planar)
+        self._keep((level, iy, ix), planar)
+
+    def _keep(self, shard: Shard, planar: np.ndarray) -> None:
+        if shard[0] + 1 < len(self.store.levels):
+            self._halved[shard] = halve(planar)
+        while len(self._halved) > HALVED_KEPT:
+            self._halved.popitem(last=False)
 
 
 def halve(planar: np.ndarray) -> np.ndarray:
@@ -79,8 +98,10 @@ def halve(planar: np.ndarray) -> np.ndarray:
     _, height, width = planar.shape
     if height % 2 or width % 2:
         planar = np.pad(planar, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    rows = np.add(planar[:, 0::2], planar[:, 1::2], dtype=np.uint16)
-    total = rows[:, :, 0::2] + rows[:, :, 1::2]
+    # Two neighbours of a row as one 16-bit number: half as many numbers to go through, and none of them strided.
+    pairs = np.ascontiguousarray(planar).view(np.uint16)
+    total = (pairs & 0xFF) + (pairs >> 8)
+    total = total[:, 0::2] + total[:, 1::2]
     total += 2
     total >>= 2
     return total.astype(np.uint8)

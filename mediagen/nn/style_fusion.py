@@ -33,8 +33,9 @@ def per_sample(z_g: Tensor, w: Tensor) -> Convolve:
     return lambda layer, x, slot, *_: layer(x, z_g if slot is None else w[:, slot])
 
 
-CACHED_WEIGHTS, CACHED_STYLES = 2, 64
-"""How many centres' folded weights, and styles, are kept: a wide canvas meets ever new ones, and memory must not grow."""
+CACHED_WEIGHTS, CACHED_STYLES = 2, 4
+"""How many centres' folded weights, and styles, are kept; of a block in which more meet, all. A wide canvas meets ever new
+ones: memory must not grow, and small pieces that stay keep the large ones around them from being used again as a whole."""
 
 
 class StyledConvolution:
@@ -52,9 +53,9 @@ class StyledConvolution:
         """The layout and type in which a convolution is fastest; made once, since casting each time loses the gain."""
         return weight.to(self.dtype).contiguous(memory_format=torch.channels_last)
 
-    def style(self, layer: ModulatedConv2d, centre: Centre, structure: bool) -> Tensor:
-        """s (C,) of one centre for one layer, float32."""
-        styles = _recent(self.styled, centre, CACHED_STYLES)
+    def style(self, layer: ModulatedConv2d, centre: Centre, structure: bool, together: int = 1) -> Tensor:
+        """s (C,) of one centre for one layer, float32; so many centres are needed `together`."""
+        styles = _recent(self.styled, centre, max(CACHED_STYLES, together))
         if layer not in styles:
             styles[layer] = layer.affine(self.latent(centre, structure)[None])[0]
         return styles[layer]
@@ -72,26 +73,26 @@ class StyledConvolution:
         x: Tensor,
         centres: Sequence[Centre],
         structure: bool,
-        read: Sequence[Window],
-        out: Sequence[Window],
+        read: Window,
+        out: Window,
         stride: int,
     ) -> Tensor:
-        """Several styles: x (B, C, H, W) spans `read[b]`, on the lattice of `stride` pixels; the output `out[b]`."""
+        """Several styles: x (1, C, H, W) spans `read`, on the lattice of `stride` pixels; the output spans `out`."""
         if layer not in self.shared:
             weight = layer.weight * layer.scale
             self.shared[layer] = self.ready(weight), tap_power(weight)
         weight, power = self.shared[layer]
-        s_n = torch.stack([self.style(layer, centre, structure) for centre in centres])
+        s_n = torch.stack([self.style(layer, centre, structure, len(centres)) for centre in centres])
         y = layer.convolve(x * self.ready(self.spread(s_n, centres, read, stride)), weight)
         if not layer.demodulate:
             return y
         s = self.spread(s_n, centres, out, stride // 2 if layer.mode == "up" else stride)
         return y.mul_(self.ready(layer.gain * demodulation_of(power, s)))
 
-    def spread(self, s_n: Tensor, centres: Sequence[Centre], windows: Sequence[Window], stride: int) -> Tensor:
-        """s (B, C, H|1, W) from the centres' s_n (N, C) and the map's weights over each window."""
-        weights = [torch.from_numpy(self.styles.weights(w, centres, stride)) for w in windows]
-        return torch.einsum("bnhw,nc->bchw", torch.stack(weights).to(self.device), s_n)
+    def spread(self, s_n: Tensor, centres: Sequence[Centre], window: Window, stride: int) -> Tensor:
+        """s (1, C, H|1, W) from the centres' s_n (N, C) and the map's weights over the window."""
+        weights = torch.from_numpy(self.styles.weights(window, centres, stride))
+        return torch.einsum("bnhw,nc->bchw", weights[None].to(self.device), s_n)
 
 
 Kept = TypeVar("Kept")
@@ -100,10 +101,11 @@ Kept = TypeVar("Kept")
 def _recent(
     cache: dict[Centre, dict[ModulatedConv2d, Kept]], centre: Centre, limit: int
 ) -> dict[ModulatedConv2d, Kept]:
-    """The centre's entries; the oldest centre leaves when there are too many."""
-    if centre not in cache and len(cache) >= limit:
+    """The centre's entries; the one that was not asked for longest leaves when there are too many."""
+    cache[centre] = cache.pop(centre, {})
+    while len(cache) > limit:
         cache.pop(next(iter(cache)))
-    return cache.setdefault(centre, {})
+    return cache[centre]
 
 
 class StyledPainter:
@@ -128,32 +130,35 @@ class StyledPainter:
         z_g = torch.from_numpy(drawn).to(self.device)
         return z_g if structure else self.model.mapping(z_g[None])[0]
 
-    @torch.inference_mode()
     def paint(self, windows: Sequence[Window], fields: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-        """uint8 (B, height, width, 3); the windows share one shape and lie whole cells apart."""
-        first, scale = windows[0], self.model.config.scale
+        """uint8 (B, height, width, 3); the windows share one shape and lie whole cells apart.
+
+        One after the other: several in one call of a layer make it choose other kernels, whose last bits differ.
+        """
+        return np.stack([self.paint_one(window, drawn) for window, drawn in zip(windows, fields, strict=True)])
+
+    @torch.inference_mode()
+    def paint_one(self, window: Window, fields: Sequence[np.ndarray]) -> np.ndarray:
+        """uint8 (height, width, 3)."""
+        scale = self.model.config.scale
         # Layers are planned for the same window near 0, so that every block runs the same graph.
-        local = Window(first.x % scale, first.y % scale, first.width, first.height)
-        moves = [(w.x - local.x, w.y - local.y) for w in windows]
-        assert all(x % scale == 0 and y % scale == 0 for x, y in moves)
+        local = Window(window.x % scale, window.y % scale, window.width, window.height)
+        move = window.x - local.x, window.y - local.y
         rows, columns = self.model.plan(local.rows), self.model.plan(local.columns)
         reach = Window.of(columns[0].read, rows[0].read)
-        near = [
-            Window(reach.x * scale + x, reach.y * scale + y, reach.width * scale, reach.height * scale)
-            for x, y in moves
-        ]
-        centres = list(dict.fromkeys(centre for window in near for centre in self.styles.centres(window)))
-        z_l, *noise = [self.batch([drawn[i] for drawn in fields]) for i in range(len(fields[0]))]
-        cells = [(x // scale, y // scale) for x, y in moves]
+        near = Window(reach.x * scale + move[0], reach.y * scale + move[1], reach.width * scale, reach.height * scale)
+        centres = self.styles.centres(near)
+        z_l, *noise = [self.tensor(drawn) for drawn in fields]
+        cells = [(move[0] // scale, move[1] // scale)]
         c = lattice_coordinates(self.model.config, rows[0].read, columns[0].read, cells).to(self.device, self.dtype)
         if len(centres) == 1:
             layers = styled_layers(self.model.structure, self.model.blocks)
             weights = [self.convolution.weight(layer, centres[0], structure) for layer, structure in layers]
             picture = self.run(z_l, c, noise, rows, columns, weights)
         else:
-            picture = self.model.synthesise(z_l, c, noise, rows, columns, self.fusing(moves, centres))[1]
+            picture = self.model.synthesise(z_l, c, noise, rows, columns, self.fusing(move, centres))[1]
         levels = picture.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
-        painted: np.ndarray = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        painted: np.ndarray = levels[0].permute(1, 2, 0).contiguous().cpu().numpy()
         return painted
 
     def uniform(
@@ -166,13 +171,11 @@ class StyledPainter:
         )[1]
         return picture
 
-    def fusing(self, moves: Sequence[tuple[int, int]], centres: Sequence[Centre]) -> Convolve:
-        """Blocks in which several styles meet; windows are moved back to where they lie on the plane."""
+    def fusing(self, move: tuple[int, int], centres: Sequence[Centre]) -> Convolve:
+        """Blocks in which several styles meet; a layer's windows are moved back to where they lie on the plane."""
 
-        def moved(window: Window, stride: int) -> list[Window]:
-            return [
-                Window(window.x + x // stride, window.y + y // stride, window.width, window.height) for x, y in moves
-            ]
+        def moved(window: Window, stride: int) -> Window:
+            return Window(window.x + move[0] // stride, window.y + move[1] // stride, window.width, window.height)
 
         def convolve(
             layer: ModulatedConv2d, x: Tensor, slot: int | None, read: Window, out: Window, stride: int
@@ -184,9 +187,10 @@ class StyledPainter:
 
         return convolve
 
-    def batch(self, arrays: Sequence[np.ndarray]) -> Tensor:
-        stacked = torch.from_numpy(arrays[0])[None] if len(arrays) == 1 else torch.from_numpy(np.stack(arrays))
-        return stacked.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """A random field as a batch of one."""
+        batch = torch.from_numpy(array)[None]
+        return batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

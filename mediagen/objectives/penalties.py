@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -36,3 +37,13 @@ def mode_seeking(latents: tuple[Tensor, Tensor], outputs: tuple[Tensor, Tensor],
     apart = (latents[0] - latents[1]).float().abs().flatten(1).mean(1)
     made = (outputs[0] - outputs[1]).float().abs().flatten(1).mean(1)
     return (apart / (made + epsilon)).mean()
+
+
+def zero_centred(logits: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+    """sum_l sum_i ||grad_{x_l,i} sum D||^2 on real inputs of several critics (TGANv2, Eq. 10, without lambda).
+
+    Summed over clips and critics, not averaged, and without the factor 1/2: it grows with the batch. `inputs`, each
+    (B, ...), must require gradients; `logits` may be of any shape.
+    """
+    gradients = torch.autograd.grad(logits.float().sum(), list(inputs), create_graph=True)
+    return torch.stack([gradient.float().square().sum() for gradient in gradients]).sum()

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from mediagen.data.pictures import Crops
+from mediagen.train.source import Examples
 
 
 @contextlib.contextmanager
-def ahead(draw: Callable[[int], Crops], first: int, total: int) -> Iterator[Iterator[Crops]]:
+def ahead(draw: Callable[[int], Examples], first: int, total: int) -> Iterator[Iterator[Examples]]:
     """Draws the next batch in a thread while the present one is trained on."""
     with ThreadPoolExecutor(max_workers=1) as pool:
 
-        def batches() -> Iterator[Crops]:
-            upcoming: Future[Crops] = pool.submit(draw, first)
+        def batches() -> Iterator[Examples]:
+            upcoming: Future[Examples] = pool.submit(draw, first)
             for iteration in range(first + 1, total + 1):
                 ready = upcoming.result()
                 upcoming = pool.submit(draw, iteration)

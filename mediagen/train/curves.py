@@ -37,7 +37,7 @@ def _series(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, fl
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
-            if name not in ("iteration", "pictures") and isinstance(value, int | float):
+            if name not in ("iteration", "pictures", "clips") and isinstance(value, int | float):
                 found.setdefault(name, []).append((row["iteration"], value))
     return {name: found[name][:: max(1, len(found[name]) // MAX_POINTS)] for name in sorted(found)}
 

@@ -1,4 +1,4 @@
-"""Exponential moving averages of networks, by half-life in pictures."""
+"""Exponential moving averages of networks, by half-life in pictures or clips."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ class Averages:
         # Listed once: walking a network's modules at every iteration would cost more than the averaging itself.
         self._kept: list[Tensor] = [p for average, _ in pairs for p in average.parameters()]
         self._moved: list[Tensor] = [p for _, network in pairs for p in network.parameters()]
-        self._buffers = [
-            p for average, network in pairs for p in zip(average.buffers(), network.buffers(), strict=True)
-        ]
+        self._buffers: list[tuple[Tensor, Tensor]] = []
+        for average, network in pairs:
+            for (name, kept), moved in zip(average.named_buffers(), network.buffers(), strict=True):
+                # Batch norm's statistics belong to the weights they were taken with, so they are averaged alike.
+                if name.endswith(("running_mean", "running_var")):
+                    self._kept.append(kept)
+                    self._moved.append(moved)
+                else:
+                    self._buffers.append((kept, moved))
 
     @torch.no_grad()
     def update(self, batch: int, seen: int) -> None:
-        """Moves the averages after a step on `batch` pictures, when `seen` were seen in all; buffers are copied."""
+        """Moves the averages after a step on `batch` examples, when `seen` were seen in all; other buffers are copied."""
         half_life = min(self.half_life, WARM_UP * seen)
         weight = 1.0 - 0.5 ** (batch / max(half_life, 1e-8))
         if self._kept:

@@ -6,18 +6,18 @@ The loop owns device, precision, averages, accumulation, state, log, previews an
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mediagen import models
 from mediagen.core.config import from_dict
-from mediagen.data.pictures import PictureFolder
 from mediagen.errors import UsageError
+from mediagen.execute.heap import steady_heap
 from mediagen.io.files import remove_partials, storing
-from mediagen.models._spec import ModelSpec, PictureNeeds
+from mediagen.models._spec import ModelSpec
 from mediagen.train import run as runs
+from mediagen.train import source as sources
 from mediagen.train.control import stop_signals
 from mediagen.train.distributed import join_world, leave_world
 from mediagen.train.session import Cadence, Report, Session
@@ -48,7 +48,7 @@ def train(
     should_stop: Callable[[], bool] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Report:
-    """Trains `model` on the pictures of `data` (a folder, or a .txt list) until `out` has seen `iterations` of them.
+    """Trains `model` on the pictures or videos of `data` (a folder, or a .txt list) until `iterations` are done.
 
     Said again with the same `out`, it goes on where it was; settings left None are then those of the run. `config`
     overrides single settings of the preset; `accumulate` is the number of shares a batch is cut into, over all
@@ -63,8 +63,8 @@ def train(
     for name, value in vars(cadence).items():
         if value < 1:
             raise UsageError(f"--{name}-every must be at least 1 iteration, got {value}")
-    source = str(start_from) if start_from is not None else None
-    asked = runs.Asked(preset, config, iterations, batch, seed, precision, accumulate, source)
+    origin = str(start_from) if start_from is not None else None
+    asked = runs.Asked(preset, config, iterations, batch, seed, precision, accumulate, origin)
     world = join_world(device)
     say = say if say is not None and world.first else lambda _: None
     with contextlib.ExitStack() as stack:
@@ -78,8 +78,9 @@ def train(
         was = None if overwrite else runs.recorded(run)
         settings = runs.resolve(model, spec, asked, was, world.size)
         resolved = from_dict(spec.config, settings["config"])
-        folder = _read_pictures(Path(data), spec.needs(resolved), run, say)
-        settings["data"] = {"pictures": len(folder), "sha256": folder.fingerprint}
+        needs = spec.needs(resolved)
+        source = sources.read(Path(data), needs, run, say)
+        settings["data"] = sources.record(source)
         settings["made_with"] = runs.made_with(world.device)
         if was is not None:
             runs.agree(run, spec, was, settings)
@@ -88,26 +89,8 @@ def train(
             remove_partials(run)
             runs.write_settings(run, settings)
         stop = stack.enter_context(stop_signals(should_stop))
-        session = Session(model, spec, resolved, settings, folder, run, world, cadence)
+        session = Session(model, spec, resolved, settings, source, sources.unit(needs), run, world, cadence)
         session.begin(Path(start_from) if start_from is not None else None, say)
-        with storing(run):
+        # A step frees and takes the same large pieces over and over: fresh pages for each cost up to a quarter of it.
+        with storing(run), steady_heap():
             return session.go(progress, stop, say)
-
-
-def _read_pictures(data: Path, needs: PictureNeeds, run: Path, say: Callable[[str], None]) -> PictureFolder:
-    """The folder as the model wants it; what was skipped is listed, and long reading is told of."""
-    told = time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > 10.0:
-            told = time.monotonic()
-            say(f"{data}: read {done} of {total} files")
-
-    folder = PictureFolder(
-        data, height=needs.height, crop=needs.crop, square=needs.square, flip=needs.flip, cache=run, progress=progress
-    )
-    say(f"{data}: {len(folder)} pictures, {len(folder.skipped)} files skipped")
-    for skipped in folder.skipped:
-        say(f"  skipped {skipped}")
-    return folder

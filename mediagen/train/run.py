@@ -99,9 +99,10 @@ def resolve(
     """The settings to train with. Raises UsageError when a run would be continued with other ones than its own."""
     was = was or {}
     config = _config(spec, asked, was)
-    batch = _first(asked.batch, was.get("batch"), DEFAULTS["batch"])
+    usual = {"batch": DEFAULTS["batch"], "iterations": 10_000, **(spec.defaults(config) if spec.defaults else {})}
+    batch = _first(asked.batch, was.get("batch"), usual["batch"])
     accumulate = _first(asked.accumulate, was.get("accumulate"), world_size)
-    iterations = _first(asked.iterations, was.get("iterations"), 10_000)
+    iterations = _first(asked.iterations, was.get("iterations"), usual["iterations"])
     for name, value in (("batch", batch), ("accumulate", accumulate), ("iterations", iterations)):
         if value < 1:
             raise UsageError(f"--{name} must be at least 1, got {value}")

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from mediagen.data.pictures import Crops, PictureFolder
 from mediagen.errors import UsageError
 from mediagen.models._spec import ModelSpec, Objective
 from mediagen.train import snapshot
@@ -25,22 +24,24 @@ from mediagen.train.control import ahead
 from mediagen.train.distributed import World
 from mediagen.train.ema import Averages
 from mediagen.train.log import Log, Meter
+from mediagen.train.source import Examples, Source
 from mediagen.train.state import Progress, load_state, save_state, start_from
 from mediagen.train.step import key, run_phase, shares
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a training did: `iterations` done in all, of them `new` ones now, and whether it was interrupted."""
+    """What a training did: `iterations` in all, of them `new` ones now; `seen` pictures or clips, as `unit` says."""
 
     run: str
     iterations: int
     new: int
-    pictures: int
+    unit: str
+    seen: int
     seconds: float
-    pictures_per_second: float
-    pictures_used: int
-    pictures_skipped: int
+    seen_per_second: float
+    files_used: int
+    files_skipped: int
     best_measure: float | None
     best_iteration: int
     interrupted: bool
@@ -59,11 +60,11 @@ class Session:
     """One training in memory, between `begin` (fresh or restored) and the end of `go`."""
 
     def __init__(
-        self, model: str, spec: ModelSpec, config: Any, settings: dict[str, Any], folder: PictureFolder, run: Path,
-        world: World, cadence: Cadence,
+        self, model: str, spec: ModelSpec, config: Any, settings: dict[str, Any], source: Source, unit: str,
+        run: Path, world: World, cadence: Cadence,
     ) -> None:  # fmt: skip
         self.model, self.spec, self.config, self.settings = model, spec, config, settings
-        self.folder, self.run, self.world, self.cadence = folder, run, world, cadence
+        self.source, self.unit, self.run, self.world, self.cadence = source, unit, run, world, cadence
         self.seed, self.size, self.parts = settings["seed"], settings["batch"], settings["accumulate"]
         self.objective = self._build()
         self.averages = Averages(self.objective.networks, self.objective.averaged, self.objective.ema_half_life)
@@ -104,8 +105,8 @@ class Session:
         """Iterates until the asked-for number, or until `stop`; leaves a state from which to go on."""
         done, total, started = self.progress, self.settings["iterations"], time.perf_counter()
         first = done.iteration
-        log = Log(self.run, done.iteration) if self.world.first else None
-        meter, latest, interrupted = Meter(self.world), {}, False
+        log = Log(self.run, done.iteration, self.unit) if self.world.first else None
+        meter, latest, interrupted = Meter(self.world, self.unit), {}, False
         with contextlib.closing(log) if log else contextlib.nullcontext(), ahead(self._draw, first, total) as batches:
             while done.iteration < total and not interrupted:
                 self._iterate(next(batches), meter)
@@ -114,7 +115,7 @@ class Session:
                 if last or self._due(self.cadence.log) or self._due(self.cadence.snapshot):
                     latest = meter.take()
                     if log is not None:
-                        log.write(done.iteration, done.pictures, latest)
+                        log.write(done.iteration, done.seen, latest)
                 if progress is not None and self.world.first:
                     progress(done.iteration, total, latest)
                 if log is not None:
@@ -123,13 +124,13 @@ class Session:
         seconds, unfinished = time.perf_counter() - started, interrupted and done.iteration < total
         return self._report(done.iteration - first, seconds, unfinished)
 
-    def _draw(self, iteration: int) -> Crops:
+    def _draw(self, iteration: int) -> Examples:
         rng = np.random.Generator(np.random.Philox(key=key(self.seed, "batch", iteration)))
-        return self.folder.crops(self.size, rng)
+        return self.source.draw(self.size, rng)
 
-    def _iterate(self, crops: Crops, meter: Meter) -> None:
+    def _iterate(self, examples: Examples, meter: Meter) -> None:
         done = self.progress
-        batch = shares(crops.tensors(self.world.device), self.parts, self.world)
+        batch = shares(examples.tensors(self.world.device), self.parts, self.world)
         for phase in self.objective.phases(done.iteration):
             words = (self.seed, "phase", done.iteration)
             scalars = run_phase(
@@ -137,8 +138,8 @@ class Session:
             )
             meter.add(scalars)
         done.iteration += 1
-        done.pictures += self.size
-        self.averages.update(self.size, done.pictures)
+        done.seen += self.size
+        self.averages.update(self.size, done.seen)
         meter.add({}, self.size)
 
     def _due(self, every: int) -> bool:
@@ -152,9 +153,9 @@ class Session:
         if self._due(self.cadence.preview) or complete:
             log.picture(number, snapshot.write_preview(self.run, self.objective, network, number, self.precision))
         if self._due(self.cadence.snapshot) or complete:
-            measure = snapshot.measure(self.objective, network, self.folder, self.world.device, self.precision)
+            measure = snapshot.measure(self.objective, network, self.source, self.world.device, self.precision)
             if measure is not None:
-                log.write(number, self.progress.pictures, {"swd": measure})
+                log.write(number, self.progress.seen, {"swd": measure})
                 if self.progress.best_measure is None or measure < self.progress.best_measure:
                     self.progress.best_measure, self.progress.best_iteration = measure, number
                     self._save_generator("best.safetensors", network)
@@ -174,19 +175,21 @@ class Session:
         snapshot.save_generator(
             self.run / name, network, model=self.model, spec=self.spec, config=self.config,
             ema=self.objective.output in self.averages.networks, settings=self.settings, progress=self.progress,
+            unit=self.unit,
         )  # fmt: skip
 
     def _report(self, new: int, seconds: float, interrupted: bool) -> Report:
         done = self.progress
         return Report(
-            run=str(self.run), iterations=done.iteration, new=new, pictures=done.pictures, seconds=seconds,
-            pictures_per_second=new * self.size / seconds if new else 0.0, pictures_used=len(self.folder),
-            pictures_skipped=len(self.folder.skipped), best_measure=done.best_measure,
+            run=str(self.run), iterations=done.iteration, new=new, unit=self.unit, seen=done.seen,
+            seconds=seconds, seen_per_second=new * self.size / seconds if new else 0.0, files_used=len(self.source),
+            files_skipped=len(self.source.skipped), best_measure=done.best_measure,
             best_iteration=done.best_iteration, interrupted=interrupted,
         )  # fmt: skip
 
 
 def _channels_last(network: nn.Module) -> None:
     for parameter in network.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(parameter.dim())
+        if layout is not None:
+            parameter.data = parameter.data.contiguous(memory_format=layout)

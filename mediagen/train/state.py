@@ -27,10 +27,10 @@ STATE, FRESH, PREVIOUS = "state.safetensors", ".state.safetensors.new", "state.p
 
 @dataclass
 class Progress:
-    """How far a training has come: iterations done, pictures seen, and its best snapshot so far."""
+    """How far a training has come: iterations done, pictures or clips seen, and its best snapshot so far."""
 
     iteration: int = 0
-    pictures: int = 0
+    seen: int = 0
     best_measure: float | None = None
     best_iteration: int = 0
 

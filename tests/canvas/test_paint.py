@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import random
@@ -73,7 +74,7 @@ def test_painting_in_pieces_gives_the_same_bytes(whole, tmp_path):
         if not report.interrupted:
             break
         assert 7 <= report.shards_written <= 10  # units in flight are finished
-        assert not (tmp_path / "a.png").exists()
+        assert not list(tmp_path.glob("a.png*"))
     assert runs > 5
     assert report.shards_written + report.shards_skipped == report.shards
     assert tree(tmp_path) == whole[1]
@@ -251,6 +252,31 @@ def test_progress_counts_pixels_up_to_all_of_them(whole, tmp_path):
     paint(Meadow(), tmp_path / "a.zarr", **ASKED, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (1100 * 150, 1100 * 150)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_what_a_resumed_painting_finds_is_no_measure_of_its_speed(tmp_path):
+    """The first thing the meter hears is all that is there; then only what is painted."""
+    first = paint(Meadow(), tmp_path / "a.zarr", **ASKED, **stop_after(30))
+    seen = []
+    report = paint(Meadow(), tmp_path / "a.zarr", **ASKED, progress=lambda done, total: seen.append(done))
+    assert report.shards_skipped == first.shards_written >= 30
+    assert seen[0] == first.pixels_painted
+    assert max(b - a for a, b in itertools.pairwise(seen)) <= 64 * 64
+
+
+def test_the_overview_comes_about_while_the_canvas_is_painted(tmp_path):
+    """A wide canvas: bands of its picture are drawn before the last shard is painted, and none of it stays when stopped."""
+    drawn, sizes = [], []
+
+    def watch(*_):
+        drawn.extend(tmp_path.glob("a.png.*.partial"))
+        sizes.extend(file.stat().st_size for file in tmp_path.glob("a.png.*.partial"))
+
+    asked = {**SMALL, "width": 1500, "height": 64, "chunk": 64}
+    paint(Meadow(), tmp_path / "a.zarr", **asked, progress=watch)
+    assert len(set(drawn)) == 1
+    assert min(sizes) < max(sizes)
+    assert [file.name for file in tmp_path.glob("*.p*")] == ["a.png"]
 
 
 def test_two_processes_do_not_paint_one_canvas(tmp_path):

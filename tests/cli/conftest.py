@@ -55,6 +55,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def tiny_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a model that makes clips, with random weights."""
+    model = spec("mocogan")
+    config = model.presets["tiny"]
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = model.build(config)
+    path = tmp_path_factory.mktemp("weights") / "clips.safetensors"
+    made = {"licence": "CC0"}
+    save_checkpoint(path, network.state_dict(), model="mocogan", config=config, ema=True, data={}, training=made,
+                    latents=model.latents)  # fmt: skip
+    return path
+
+
 @pytest.fixture
 def mediagen(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     """Runs a command line in an empty folder: mediagen("canvas", "--width", 100)."""

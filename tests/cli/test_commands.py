@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from mediagen.canvas.extend import extend
 from mediagen.canvas.paint import paint
 from mediagen.train import train
+from mediagen.video.render import render_video
 
 COMMANDS = get_command(app).commands
 ROOT = Path(__file__).parents[2]
@@ -67,11 +68,12 @@ def test_the_epilog_examples_are_valid() -> None:
 
 
 def test_defaults_are_the_functions_own() -> None:
-    for command, function, renamed in (("canvas", paint, {}), ("train", train, {"settings": "config"})):
+    checked = (("canvas", paint, {}), ("video", render_video, {}), ("train", train, {"settings": "config"}))
+    for command, function, renamed in checked:
         theirs = inspect.signature(function).parameters
         for parameter in COMMANDS[command].params:
             name = renamed.get(parameter.name, parameter.name)
-            if name in theirs and name not in {"model", "out", "data", "config"}:
+            if name in theirs and name not in {"model", "out", "data", "config", "grid"}:
                 assert parameter.default == theirs[name].default, f"--{name} of {command}"
 
 
@@ -127,11 +129,11 @@ def files(folder: str) -> dict[str, bytes]:
 
 
 def test_extend(mediagen, tiny: Path) -> None:
-    mediagen("canvas", "a.zarr", "--width", 200, "--model", tiny)
+    mediagen("canvas", "a.zarr", "--width", 200, "--model", tiny, "--precision", "fp32")
     ran = mediagen("canvas", "a.zarr", "--extend", "left", 100, "--model", tiny, "--json")
     assert ran.code == 0
     assert json.loads(ran.out)["x"] == -100
-    mediagen("canvas", "b.zarr", "--width", 300, "--x", -100, "--model", tiny)
+    mediagen("canvas", "b.zarr", "--width", 300, "--x", -100, "--model", tiny, "--precision", "fp32")
     assert files("a.zarr") == files("b.zarr")
 
 

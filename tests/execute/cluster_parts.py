@@ -31,6 +31,20 @@ def surroundings(state: dict[str, Any], unit: int) -> dict[str, Any]:
     return {"threads": state["threads"], "pid": os.getpid(), **{name: os.environ.get(name) for name in names}}
 
 
+def compute(state: dict[str, Any], unit: int) -> dict[str, Any]:
+    start = time.monotonic()
+    time.sleep(0.2)
+    return {"unit": unit, "computed": (start, time.monotonic())}
+
+
+def write_down(state: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    start = time.monotonic()
+    time.sleep(0.15)
+    if value["unit"] == 3:
+        raise ArithmeticError("three cannot be written")
+    return value | {"finished": (start, time.monotonic()), "pid": os.getpid()}
+
+
 def dies_once(state: dict[str, Any], unit: int) -> tuple[int, int]:
     """Kills its own worker the first time that unit 5 comes up, and fails for good at unit 8."""
     if unit == 5 and not Path(state["marker"]).exists():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -56,7 +57,8 @@ def test_a_killed_worker_and_a_failing_unit_lose_nothing_else(tmp_path: Path) ->
     assert dict(os.environ) == environment
 
 
-def test_threads_and_gpus_reach_the_workers() -> None:
+def test_threads_and_gpus_reach_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # dask leaves alone what somebody has set
     seen: list[dict[str, Any]] = []
     checks = [Check(what="answer", call=Call(target="cluster_parts:answer_of", arguments={"pid": False}), expected=42)]
     run_cluster(
@@ -141,6 +143,17 @@ def test_stopping_drains_the_window(address: str, tmp_path: Path) -> None:
     assert outcome.stopped
     assert 1 <= outcome.done == len(results) <= 3
     assert {int(file.name) for file in tmp_path.iterdir()} == set(results)
+
+
+def test_a_unit_is_finished_while_the_next_one_is_computed(address: str) -> None:
+    records: list[dict[str, Any]] = []
+    outcome = run(address, parts.compute, range(8), finish=parts.write_down, on_result=records.append, retries=0)
+    assert sorted(record["unit"] for record in records) == [0, 1, 2, 4, 5, 6, 7]
+    assert [failure.unit for failure in outcome.failed] == [3]
+    spans = sorted(record["computed"] for record in records)
+    assert all(one[1] <= two[0] for one, two in itertools.pairwise(spans)), "one is computed at a time"
+    between = [a for a in records for b in records if a["finished"][0] < b["computed"][0] < a["finished"][1]]
+    assert between, "computing waits for nothing"
 
 
 def test_a_users_error_ends_the_run_and_says_so(address: str) -> None:

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from store_parts import fill, make_store
 
-from mediagen.io.overview import LONG_SIDE, fold, write_overview
+from mediagen.io.overview import LONG_SIDE, draw_overview, fold, write_overview
 from mediagen.io.pyramid import Pyramid
 
 sizes = st.integers(1, 10**10)
@@ -80,3 +81,43 @@ def test_the_same_canvas_gives_the_same_file_even_unfinished(tmp_path: Path) -> 
     for name in ("a.png", "b.png"):
         write_overview(store, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(("width", "height"), [(9000, 64), (300, 5000), (1400, 1500), (5000, 3000)])
+def test_drawn_while_the_canvas_comes_about_it_is_the_same(tmp_path: Path, width: int, height: int) -> None:
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (height // 50 + 1, width // 50 + 1, 3), np.uint8)
+    whole = np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+    store = make_store(tmp_path / "a.zarr", width, height, shard=(512, 512), chunk=256)
+    pyramid, drawing, waited = Pyramid(store), draw_overview(store, tmp_path / "a.png"), 0
+    rows, columns = store.grid()
+    for ix in range(columns):
+        for iy in range(rows):
+            window = store.shard_window(0, iy, ix)
+            store.write_shard(0, iy, ix, whole[window.y : window.bottom, window.x : window.right])
+            pyramid.done(0, iy, ix)
+            waited += next(drawing, "done") is None
+    assert waited > 0
+    assert list(drawing) == []
+    write_overview(store, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    folding = fold(width, height)
+    with Image.open(tmp_path / "a.png") as png:
+        seen = np.asarray(png).astype(int)
+    for window, place in folding.strips():
+        level = 0
+        while level + 1 < len(store.levels) and window.width >> (level + 1) >= place.width:
+            level += 1
+        pixels = store.read(level, *(n >> level for n in (window.x, window.y, window.width, window.height)))
+        at_once = Image.fromarray(pixels).resize((place.width, place.height), Image.Resampling.LANCZOS)
+        off = np.abs(seen[place.y : place.bottom, place.x : place.right] - np.asarray(at_once))
+        assert off.max() <= 3, "bands must not show"
+        assert off.mean() < 0.2
+
+
+def test_a_drawing_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    drawing = draw_overview(make_store(tmp_path / "a.zarr", 3000, 64), tmp_path / "a.png")
+    next(drawing)
+    assert len(list(tmp_path.glob("a.png.*"))) == 1
+    drawing.close()
+    assert not list(tmp_path.glob("a.png*"))

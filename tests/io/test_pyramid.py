@@ -97,3 +97,19 @@ def test_bookkeeping_does_not_grow_with_the_canvas(tmp_path: Path) -> None:
         tracemalloc.stop()
         assert store.shard_is_whole(2, 0, 0)
     assert peaks[1] < 1.5 * peaks[0] + 100_000
+
+
+def test_pictures_handed_over_are_not_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = picture(205, 777)
+    at_once, store = (make_store(tmp_path / name, 777, 205, levels=4) for name in ("once.zarr", "a.zarr"))
+    fill(at_once, whole)
+    Pyramid(at_once).catch_up()
+    monkeypatch.setattr(CanvasStore, "read_planar", None)
+    pyramid = Pyramid(store)
+    for iy, ix in store.missing(0):
+        planar = np.ascontiguousarray(cut(store, whole, (iy, ix)).transpose(2, 0, 1))
+        store.write_planar(0, iy, ix, planar)
+        pyramid.done(0, iy, ix, planar)
+        assert len(pyramid._halved) <= 16
+    monkeypatch.undo()
+    assert hashes(store.path) == hashes(at_once.path)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from store_parts import fill, make_store, picture
 
-from mediagen.io.shards import is_whole
+from mediagen.io.layout import make_levels
+from mediagen.io.shards import array_options, encode, is_whole
 
 CHUNKS = 8
 FOOTER = 16 * CHUNKS + 4
@@ -61,3 +62,19 @@ def test_a_shard_with_an_empty_slot_does_not_pass(tmp_path: Path) -> None:
         array[:32, :32] = np.ones((32, 32), np.uint8)
     assert (tmp_path / "a.zarr/c/0/0").exists()
     assert not is_whole(tmp_path / "a.zarr/c/0/0", CHUNKS)
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(4, 2), (2, 4), (1, 1), (8, 2), (3, 5), (7, 3), (16, 1)])
+def test_the_bytes_are_zarrs_own(tmp_path: Path, columns: int, rows: int) -> None:
+    import zarr
+
+    width, height = 16 * columns, 16 * rows
+    (level,) = make_levels(width, height, (width, height), 16, 1)
+    planar = picture(height, width).transpose(2, 0, 1)
+    array = zarr.create_array(tmp_path / "a.zarr", shape=planar.shape, **array_options(level))
+    array[...] = planar
+    assert encode(level, planar) == (tmp_path / "a.zarr/c/0/0/0").read_bytes()
+    cut = encode(level, planar[:, :-9, :-9])
+    array[...] = 0
+    array[:, :-9, :-9] = planar[:, :-9, :-9]
+    assert cut == (tmp_path / "a.zarr/c/0/0/0").read_bytes()

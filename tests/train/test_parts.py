@@ -47,18 +47,18 @@ def test_the_average_warms_up_with_the_pictures_seen() -> None:
     assert averages.networks["g"].weight.item() == pytest.approx(expected)
 
 
-def test_buffers_are_copied_not_averaged() -> None:
+def test_statistics_are_averaged_with_the_weights_and_other_buffers_copied() -> None:
     network = nn.BatchNorm1d(2)
-    averages = Averages({"g": network}, ["g"], half_life=1e6)
+    averages = Averages({"g": network}, ["g"], half_life=100.0)
     network(torch.randn(8, 2, generator=torch.Generator().manual_seed(0)))
-    averages.update(8, 8)
-    assert torch.equal(averages.networks["g"].running_mean, network.running_mean)
+    averages.update(100, 10**6)
+    torch.testing.assert_close(averages.networks["g"].running_mean, network.running_mean / 2)
     assert averages.networks["g"].num_batches_tracked == 1
 
 
 def test_means_are_over_the_times_a_scalar_was_given() -> None:
-    meter = Meter(ALONE)
-    meter.add({"a": torch.tensor(1.0), "b": torch.tensor(4.0)}, pictures=8)
+    meter = Meter(ALONE, "pictures")
+    meter.add({"a": torch.tensor(1.0), "b": torch.tensor(4.0)}, seen=8)
     meter.add({"a": torch.tensor(3.0)})
     found = meter.take()
     assert (found["a"], found["b"]) == (2.0, 4.0)
@@ -67,13 +67,13 @@ def test_means_are_over_the_times_a_scalar_was_given() -> None:
 
 
 def test_the_log_forgets_a_future_that_did_not_happen(tmp_path: Path) -> None:
-    log = Log(tmp_path, 0)
+    log = Log(tmp_path, 0, "pictures")
     for i in (1, 2, 3):
         log.write(i, 4 * i, {"loss": i / 3})
     log.close()
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"iteration": 4, "lo')
-    log = Log(tmp_path, 2)
+    log = Log(tmp_path, 2, "pictures")
     log.write(3, 12, {"loss": 9.0})
     log.close()
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -82,7 +82,7 @@ def test_the_log_forgets_a_future_that_did_not_happen(tmp_path: Path) -> None:
 
 
 def test_the_log_refuses_numbers_that_are_not_finite(tmp_path: Path) -> None:
-    log = Log(tmp_path, 0)
+    log = Log(tmp_path, 0, "pictures")
     with pytest.raises(TrainingError, match="loss is no longer finite at iteration 7"):
         log.write(7, 7, {"fine": 1.0, "loss": float("nan")})
     log.close()

@@ -29,7 +29,7 @@ def test_it_leaves_everything_to_look_at_and_to_use(pictures: Path, tmp_path: Pa
     report = run(
         pictures, tmp_path / "run", 6, say=said.append, progress=lambda done, total, _: seen.append((done, total))
     )
-    assert (report.iterations, report.pictures, report.pictures_used, report.pictures_skipped) == (6, 24, 6, 1)
+    assert (report.iterations, report.seen, report.files_used, report.files_skipped) == (6, 24, 6, 1)
     assert seen == [(i, 6) for i in range(1, 7)]
     assert any("notes.txt: not a picture" in line for line in said)
     assert sorted(path.name for path in (tmp_path / "run" / "previews").iterdir()) == ["000004.png", "000006.png"]
