@@ -25,8 +25,8 @@ from mediagen.data.videos import VideoFolder
 from mediagen.io.video_codecs import layout_of, rate_of
 from mediagen.io.video_file import open_clip
 from mediagen.models._spec import ClipNeeds, Objective
+from mediagen.nn.memory import channels_last
 from mediagen.train.distributed import World
-from mediagen.train.session import _channels_last
 from mediagen.train.step import run_phase
 
 # Batches as the papers' code has them; MoCoGAN's 3 clips (with 10 pictures) and the 8 of the reference measurement.
@@ -55,7 +55,7 @@ def objective(model: str, preset: str, fast: bool) -> Objective:
         made = spec.objective(spec.presets[preset], common.CPU)
     for network in made.networks.values():
         if fast:
-            _channels_last(network)
+            channels_last(network)
         for parameter in network.parameters():
             if not fast:
                 parameter.data = parameter.data.contiguous()

@@ -120,9 +120,14 @@ def video(
     clip is OUT.part.mp4, which plays. A model that makes clips in one piece is rendered piece after piece, and the
     report says so.
     """
+    from mediagen.execute.heap import steady_heap
     from mediagen.video.render import render_video
 
-    with Meter("rendering", "frames", quiet=quiet) as meter, Stopper("finishing the segment in flight") as stop:
+    with (
+        steady_heap(),  # before the progress bar's thread gets a heap of its own
+        Meter("rendering", "frames", quiet=quiet) as meter,
+        Stopper("finishing the segment in flight") as stop,
+    ):
         report = render_video(
             model,
             out,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import hashlib
 import sys
 from typing import Any
@@ -18,8 +16,6 @@ try:
     import resource
 except ImportError:  # Windows
     resource = None
-
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def device_of(name: str | None) -> torch.device:
@@ -75,9 +71,3 @@ def peak_memory() -> int:
         return 0
     peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def share_arenas() -> None:
-    """Makes threads share two of glibc's heaps; with one each, freed blocks pile up and the peak creeps as work goes on."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)

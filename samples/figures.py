@@ -46,6 +46,12 @@ def main(folder: Path) -> None:
     save(mediagen.render(model, x=8192, width=1024, height=512), folder / "full-size.jpg", 1024)
 
 
+def badlands(folder: Path) -> None:
+    """Six thousand pixels of the canyon, folded into three rows."""
+    wide = mediagen.render(mediagen.load("badlands"), width=6000, seed=7)
+    save(stacked([wide[:, at : at + 2000] for at in (0, 2000, 4000)]), folder / "badlands.jpg", 2000)
+
+
 def lamps(folder: Path) -> None:
     """Twelve of the bundled lava lamps, four frames of each: what `mediagen video wall.mp4 --grid 3x4` shows."""
     shown = [frame for k, frame in enumerate(mediagen.frames("lava", grid=(3, 4), frames=97)) if k in (0, 32, 64, 96)]
@@ -56,4 +62,5 @@ def lamps(folder: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    badlands(Path(sys.argv[1]))
     lamps(Path(sys.argv[1]))

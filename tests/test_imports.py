@@ -33,6 +33,8 @@ MAY_IMPORT = {
     "train": {"core", "nn", "objectives", "models", "io", "data", "execute", "checkpoint", "metrics"},
     "canvas": {"core", "nn", "models", "io", "execute", "checkpoint", "machine"},
     "video": {"core", "nn", "models", "io", "execute", "data", "checkpoint", "machine"},
+    "export": {"core", "io", "canvas", "video", "models", "execute", "checkpoint", "machine"},
+    "view": {"core", "io", "canvas", "video", "export", "models", "execute", "checkpoint", "machine", "catalog"},
 }
 # The shapes that models have, no model among them: all but the core may speak of them.
 CONTRACT = "mediagen.models._spec"

@@ -5,6 +5,7 @@ Pictures are uint8 (height, width, 3).
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,9 +44,9 @@ def draw_fields(model: CanvasModel, window: Window, seed: int, structure_seed: i
 class BlockSource:
     """Finished blocks. Use as a context; `window` is for one caller's thread at a time.
 
-    Blocks are painted in `len(painters)` lanes side by side; one thread more draws random fields meanwhile. On the CPU
-    a lane is a single thread of torch: that is faster than sharing each layer between cores, and a block's bits then
-    do not depend on how many cores there are, for torch picks some kernels by the number of its threads.
+    Blocks are painted in `len(painters)` lanes side by side; another thread draws the random fields of the next ones. On
+    the CPU a lane is a single thread of torch: that is faster than sharing each layer between cores, and a block's bits
+    then do not depend on how many cores there are, for torch picks some kernels by the number of its threads.
     `keep` finished blocks stay at hand for windows to come.
     """
 
@@ -69,16 +70,17 @@ class BlockSource:
         self._started: dict[Index, Future[np.ndarray]] = {}
         self._finished: OrderedDict[Index, np.ndarray] = OrderedDict()
         self._threads = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(
-            self.ahead, thread_name_prefix="mediagen-paint", initializer=torch.set_num_threads, initargs=(LANE_THREADS,)
-        )
+        self._lane = threading.local()
+        self._lanes = ThreadPoolExecutor(len(painters), "mediagen-lane", initializer=self._enter_lane)
+        self._drawing = ThreadPoolExecutor(1, "mediagen-draw")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._started.clear()
-        self._pool.shutdown(cancel_futures=True)
+        self._lanes.shutdown(cancel_futures=True)
+        self._drawing.shutdown(cancel_futures=True)
         torch.set_num_threads(self._threads)
 
     def window(self, window: Window, then: Sequence[Window] = ()) -> np.ndarray:
@@ -103,7 +105,9 @@ class BlockSource:
 
     def _start(self, index: Index) -> None:
         if index not in self._started:
-            self._started[index] = self._pool.submit(self._paint, self.blocks.block(*index))
+            window = self.blocks.block(*index)
+            fields = self._drawing.submit(draw_fields, self.model, window, self.seed, self.structure_seed)
+            self._started[index] = self._lanes.submit(self._paint, window, fields)
 
     def _block(self, index: Index) -> np.ndarray:
         if index in self._finished:
@@ -117,13 +121,13 @@ class BlockSource:
             self._finished.popitem(last=False)
         return block
 
-    def _paint(self, window: Window) -> np.ndarray:
-        fields = draw_fields(self.model, window, self.seed, self.structure_seed)
-        painter = self._idle.get()
-        try:
-            return painter.paint([window], [fields])[0]
-        finally:
-            self._idle.put(painter)
+    def _enter_lane(self) -> None:
+        torch.set_num_threads(LANE_THREADS)
+        self._lane.painter = self._idle.get()  # for good: what it keeps then lies beside what it computes
+
+    def _paint(self, window: Window, fields: Future[list[np.ndarray]]) -> np.ndarray:
+        painter: Painter = self._lane.painter
+        return painter.paint([window], [fields.result()])[0]
 
 
 @steady_heap()

@@ -101,8 +101,7 @@ def draw_overview(store: CanvasStore, path: Path, patient: bool = True) -> Gener
                 yield
             rows = np.full((bottom - top, width, 3), _PAPER, np.uint8)
             for piece in pieces:
-                place = piece.place
-                rows[place.y - top : place.bottom - top, place.x : place.right] = piece.draw(store)
+                piece.draw(store, rows[:, piece.place.x : piece.place.right])
             picture.rows(rows)
         picture.end()
 
@@ -134,12 +133,12 @@ class _Piece:
         down = range(self.source.y // info.shard_height, (self.source.bottom - 1) // info.shard_height + 1)
         return all(store.shard_is_whole(self.level, iy, ix) for iy in down for ix in across)
 
-    def draw(self, store: CanvasStore) -> np.ndarray:
-        """(place.height, place.width, 3) uint8."""
-        pixels = store.read(self.level, self.source.x, self.source.y, self.source.width, self.source.height)
+    def draw(self, store: CanvasStore, out: np.ndarray) -> None:
+        """Into `out` (place.height, place.width, 3)."""
         box = (0, self.offset, self.source.width, self.offset + self.rows)
-        size = self.place.width, self.place.height
-        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, box))
+        for i, colour in enumerate(store.read_planar(self.level, self.source)):
+            size = self.place.width, self.place.height
+            out[:, :, i] = Image.fromarray(colour).resize(size, Image.Resampling.LANCZOS, box)
 
 
 def _bands(folding: Folding) -> Iterator[tuple[int, int]]:

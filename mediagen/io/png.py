@@ -14,6 +14,7 @@ END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 """The last bytes of every whole PNG."""
 
 _SUB = 1  # Filter: each byte minus that of the pixel to its left.
+_AT_ONCE = 32  # Rows that are filtered and compressed together.
 
 
 class PngWriter:
@@ -37,12 +38,12 @@ class PngWriter:
         assert rows.shape == (count, self.width, 3), f"{rows.shape} are no rows of {self.width} pixels"
         assert count <= self.missing, f"{count} rows more, of {self.missing} that are missing"
         self.missing -= count
-        lines = np.empty((count, 1 + 3 * self.width), np.uint8)
-        flat = rows.reshape(count, 3 * self.width)
-        lines[:, 0] = _SUB
-        lines[:, 1:4] = flat[:, :3]
-        np.subtract(flat[:, 3:], flat[:, :-3], out=lines[:, 4:])
-        self._chunk(b"IDAT", self._packer.compress(lines.data))
+        for some in np.array_split(rows.reshape(count, 3 * self.width), -(-count // _AT_ONCE) or 1):
+            lines = np.empty((len(some), 1 + 3 * self.width), np.uint8)
+            lines[:, 0] = _SUB
+            lines[:, 1:4] = some[:, :3]
+            np.subtract(some[:, 3:], some[:, :-3], out=lines[:, 4:])
+            self._chunk(b"IDAT", self._packer.compress(lines.data))
 
     def end(self) -> None:
         """To be called after the last row."""

@@ -21,7 +21,7 @@ from mediagen.io.video_codecs import SEGMENT, ClipLayout
 END = b";"
 FOREVER = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"
 COMMENT, PICTURE, EXTENSION = 0xFE, 0x2C, 0x21
-COLOURS = 256
+COLOURS, SAMPLED = 256, 96
 
 
 def read_comment(path: Path) -> str | None:
@@ -71,7 +71,7 @@ class GifClip:
         """The next frames, (n, H, W, 3) uint8. Raises StoreError."""
         with storing(self.path):
             for frame in frames:
-                picture = Image.fromarray(frame).quantize(COLOURS)
+                picture = _in_few_colours(Image.fromarray(frame))
                 lasts = 10 * _hundredths(self.done, self.layout.fps)
                 self._file.write(b"".join(GifImagePlugin.getdata(picture, duration=lasts, include_color_table=True)))
                 self.done += 1
@@ -92,6 +92,12 @@ class GifClip:
             self._file.close()
             self.part.replace(self.path)
             sync_folder(self.path.parent)
+
+
+def _in_few_colours(picture: Image.Image) -> Image.Image:
+    """The picture in 256 colours of its own: a median cut of some of its pixels, several times as fast as of all."""
+    some = picture.resize([min(side, SAMPLED) for side in picture.size], Image.Resampling.NEAREST)
+    return picture.quantize(palette=some.quantize(COLOURS), dither=Image.Dither.NONE)
 
 
 def _head(layout: ClipLayout, comment: bytes) -> bytes:

@@ -32,8 +32,8 @@ from mediagen.models._spec import Batch, ModelSpec, Phase, WholePictureNeeds
 from mediagen.nn.naive import cut_out, shuffle_rectangles
 from mediagen.nn.padding_free import fit
 from mediagen.nn.pyramid_generator import PyramidGenerator
-from mediagen.nn.pyramid_painter import noise_of, window_of
-from mediagen.nn.single_image import Box, initialise, mirrored, place, shifted, shrunk, stack, stage_sizes, with_rows
+from mediagen.nn.pyramid_painter import fresh_noise, noise_of, window_of
+from mediagen.nn.single_image import Box, initialise, mirrored, place, pyramid_sizes, seen, shifted, shrunk, stack
 from mediagen.objectives.wgan_gp import critic_wasserstein, generator_wasserstein, gradient_penalty
 
 PATCH = 11
@@ -77,6 +77,8 @@ class Config:
     penalty: float = 0.1
     drift: float = 0.0  # weight of the mean squared score of real windows, which keeps scores near 0
     penalty_share: float = 1.0  # side of the part of a window that the penalty is measured on; 1 for all of it
+    mirror: int = 0  # rows by which the critic sees a picture mirrored beyond its bounded ends (ours); 0 as published
+    silent: int = 0  # finest stages without noise (ours): its drawing takes longer than their convolutions
     noise: float = 0.1  # a_n per root mean square error of the reconstruction [C]
     window: tuple[int, int] = (0, 0)  # rows, columns that an iteration looks at; 0 for the whole picture
     ema_half_life: float = 0.0  # iterations times batch; 0 for no average
@@ -85,16 +87,18 @@ class Config:
     walk_from: int = 1  # coarser stages keep their noise
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shrink < 1:
-            raise UsageError("shrink is a share of the picture: at least 0 and below 1")
-        if self.stages < 1 or self.shortest < 12 or self.side < self.shortest:
-            raise UsageError("a pyramid needs a stage, a shortest side of at least 12 px, and a side no smaller")
-        if not self.iterations or min(self.iterations) < 1:
-            raise UsageError("iterations must be at least 1 a stage")
-        if self.waves and self.unbounded == "xy":
-            raise UsageError("rows have no number on a plane without bounds; set waves=0 or unbounded=x")
-        if any(0 < side < 12 for side in self.window):
-            raise UsageError("a window needs at least 12 px a side")
+        for sound, told in (
+            (0 <= self.shrink < 1, "shrink is a share of the picture: at least 0 and below 1"),
+            (self.stages >= 1 and 12 <= self.shortest <= self.side,
+             "a pyramid needs a stage, a shortest side of at least 12 px, and a side no smaller"),
+            (self.iterations and min(self.iterations) >= 1, "iterations must be at least 1 a stage"),
+            (not self.waves or self.unbounded != "xy", "rows have no number on a plane without bounds: waves=0"),
+            (0 <= self.mirror < 12, "mirror is at most 11 rows"),
+            (0 <= self.silent < max(2, self.stages), "the coarsest stage cannot be silent"),
+            (not any(0 < side < 12 for side in self.window), "a window needs at least 12 px a side"),
+        ):  # fmt: skip
+            if not sound:
+                raise UsageError(told)
 
     @property
     def padding_free(self) -> bool:
@@ -136,8 +140,8 @@ class Critic(nn.Module):
         self.layers = stack([3 + config.waves, c, c, c, c, 1], slope=config.slope, last=False)
 
     def forward(self, x: Tensor, rows: Interval, height: int) -> Tensor:
-        """Scores (B, 1, h - 10, w - 10) of pictures (B, 3, h, w) that show `rows` of `height`."""
-        scores: Tensor = self.layers(with_rows(x, self.config.waves, rows, height))
+        """Scores (B, 1, h - 10, w - 10) of pictures (B, 3, h, w) that show `rows` of `height`; more rows if mirrored."""
+        scores: Tensor = self.layers(seen(x, self.config.waves, self.config.mirror, rows, height))
         return scores
 
 
@@ -222,6 +226,8 @@ class Objective:
         for name in (f"generator-{stage - 1}", f"critic-{stage - 1}"):
             self.optimizers[name].state.clear()
         g.amplitudes[stage] = 0.0
+        if stage >= self.config.stages - self.config.silent:
+            return
         real = self.real(stage, batch)[:1]
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             error = (self.reconstruct(stage, self.whole(stage), batch) - real).square().mean().sqrt()
@@ -261,8 +267,9 @@ class Objective:
         columns = [place(len(there[1]), most[1], rng) for _ in batch["seed"]]
         real = torch.cat([fit(self.real(stage, batch), there, (rows, one)) for one in columns])
         plan = g.plan((out[0], out[1]), stage)
-        noise = [self.normal(len(columns), field, noisy) for field in g.noise(plan)]
-        noise[0] = self.entrance(noise[0], g.noise(plan)[0].window, batch, rng)
+        fields = g.noise(plan)
+        noise = fresh_noise(fields, len(columns), noisy)
+        noise[0] = self.entrance(noise[0], fields[0].window, batch, rng)
         fake = g(noise, plan, self.trained(stage)[0])
         drawn = self.draws[words] = Draw(fake, real, rows)
         return drawn
@@ -277,10 +284,6 @@ class Objective:
             return mirrored(guide, window.rows, window.columns)
         naive = [(cut_out if task == "harmonisation" else shuffle_rectangles)(small, rng) for _ in z]
         return mirrored(torch.cat(naive), window.rows, window.columns) + (0.1 * z if task == "editing" else 0.0)
-
-    def normal(self, batch: int, field: Field, rng: torch.Generator) -> Tensor:
-        shape = (batch, field.window.height, field.window.width, field.channels)
-        return torch.randn(shape, generator=rng, device=self.device).permute(0, 3, 1, 2)
 
     def reconstruct(self, stage: int, out: Box, batch: Batch, trained: int = 0) -> Tensor:
         """G_n(x_0) at `out`: the coarsest picture, mirrored around itself, for z_0, and noise that stays the same."""
@@ -340,19 +343,10 @@ class Objective:
 
 
 def pyramid(config: Config, height: int, width: int) -> list[tuple[int, ...]]:
-    """Sizes of every stage (rows, columns) for a picture. With two unbounded axes the longer one's ratios serve both."""
-
-    shorter = min(height, width)
-    shortest = round(shorter * config.shrink) if config.shrink else config.shortest
-
-    def law(side: int) -> tuple[int, ...]:
-        return stage_sizes(side, shorter, shortest, config.stages, geometric=config.geometric)
-
-    rows, columns = law(height), law(width)
-    if config.unbounded == "xy":
-        longer = rows if height > width else columns
-        rows, columns = (tuple((s - 1) * (n - 1) // (longer[-1] - 1) + 1 for n in longer) for s in (height, width))
-    return [rows, columns]
+    """Sizes of every stage (rows, columns) for a picture."""
+    shortest = round(min(height, width) * config.shrink) if config.shrink else config.shortest
+    shared = config.unbounded == "xy"
+    return pyramid_sizes(height, width, shortest, config.stages, geometric=config.geometric, shared=shared)
 
 
 def adam(config: Config, groups: list[tuple[list[nn.Parameter], float]]) -> torch.optim.Adam:
@@ -365,7 +359,7 @@ def adam(config: Config, groups: list[tuple[list[nn.Parameter], float]]) -> torc
 PAPER = Config()
 OTHER_TASK = replace(PAPER, slope=0.3, norm=True, iterations=(1000,))
 SMALL = Config(side=160, by="height", stages=5, unbounded="x", waves=4, window=(96, 128), penalty_share=0.5, penalty=1.0,
-               drift=0.001, ema_half_life=50.0, iterations=(1500, 1000, 800, 600, 500))  # fmt: skip
+               drift=0.001, mirror=5, silent=1, ema_half_life=50.0, iterations=(1500, 1000, 800, 600, 500))  # fmt: skip
 PRESETS = {
     "paper": PAPER,
     "small": SMALL,

@@ -63,6 +63,7 @@ class Config:
     temporal: Literal["convlstm", "ode", "ode2", "ode3", "sde"] = "convlstm"  # or an equation (nn/differential.py)
     standard: bool = False  # ode2 and ode3: True lets the highest derivative see the position (ours)
     hidden: int = 1024  # channels of the map that the temporal generator makes [C]
+    forget: float = 0.0  # first bias of the ConvLSTM's forget gates; above 0 z is remembered from the start (ours)
     repeat_latent: bool = False  # g_1 is given z beside every map, as the text says; not so [C]
     channels: tuple[int, ...] = (512, 256, 128, 64, 32, 32)  # of each up block [C]; the map is 2^-6 of a frame
     levels: int = 4  # L: the last so many up blocks end a level
@@ -107,7 +108,7 @@ class Config:
 def temporal_generator(config: Config, cells: tuple[int, int]) -> Temporal:
     """What follows the linear layer in g_0: a map of `hidden` channels a frame."""
     if config.temporal == "convlstm":
-        return ConvLSTM(config.hidden)
+        return ConvLSTM(config.hidden, config.forget)
     return map_equation(config.temporal, (config.hidden, *cells), standard=config.standard)
 
 

@@ -16,16 +16,20 @@ class ConvLSTM(nn.Module):
     """One layer, 3 x 3, no peepholes: a map from the latent goes in at frame 0, an all-zero map at every later one.
 
     i, f, o = sigmoid, g = tanh of W * x + b + U * h;  c' = f c + i g;  h' = o tanh c'. The code is h (B, C, H, W).
-    A state (`mediagen.nn.temporal`) before frame 0 is (x,), from frame 0 on it is (h, c).
+    A state (`mediagen.nn.temporal`) before frame 0 is (x,), from frame 0 on it is (h, c). `forget` is the first value of
+    f's bias: with 0 half of c is lost at every frame, and after 16 of them an untrained layer knows nothing of its start.
     """
 
     noise = 0
     continuous = False
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, forget: float = 0.0):
         super().__init__()
         self.inward = nn.Conv2d(channels, 4 * channels, 3, padding=1)
         self.across = nn.Conv2d(channels, 4 * channels, 3, padding=1, bias=False)
+        assert self.inward.bias is not None
+        nn.init.zeros_(self.inward.bias)
+        nn.init.constant_(self.inward.bias.data[channels : 2 * channels], forget)
 
     def begin(self, start: Tensor) -> State:
         """The state before frame 0 from the latent's map (B, C, H, W)."""

@@ -68,6 +68,12 @@ def noise_of(fields: Sequence[Any], seed: int, device: torch.device | str = "cpu
     return [torch.from_numpy(random_field(seed, f.name, f.channels, f.window))[None].to(device) for f in fields]
 
 
+def fresh_noise(fields: Sequence[Any], batch: int, rng: torch.Generator) -> list[Tensor]:
+    """The noise that `fields` ask for, from a generator, for training: float32 (batch, C, h, w) each, channels last."""
+    shapes = [(batch, f.window.height, f.window.width, f.channels) for f in fields]
+    return [torch.randn(shape, generator=rng, device=rng.device).permute(0, 3, 1, 2) for shape in shapes]
+
+
 def window_of(model: Any, window: Window, seed: int, device: torch.device | str = "cpu") -> np.ndarray:
     """A window of the plane of one seed in fp32, uint8 (height, width, 3), without copying the model."""
     plan = model.painted(window)

@@ -45,6 +45,17 @@ def stage_sizes(side: int, shorter: int, shortest: int, stages: int, *, geometri
     return (*(math.ceil(side * ratio**power - 1e-6) for power in powers), side)
 
 
+def pyramid_sizes(
+    height: int, width: int, shortest: int, stages: int, *, geometric: bool = False, shared: bool = False
+) -> list[tuple[int, ...]]:
+    """Sizes (rows, columns) of every stage; with `shared`, both axes have the spacing of the longer one."""
+    sides, shorter = (height, width), min(height, width)
+    if not shared:
+        return [stage_sizes(side, shorter, shortest, stages, geometric=geometric) for side in sides]
+    longer = stage_sizes(max(sides), shorter, shortest, stages, geometric=geometric)
+    return [tuple((side - 1) * (n - 1) // (longer[-1] - 1) + 1 for n in longer) for side in sides]
+
+
 @dataclass(frozen=True)
 class Step:
     """One stage along one axis: what its block takes, how much of that exists, and what it makes."""
@@ -249,6 +260,23 @@ def with_rows(x: Tensor, count: int, rows: Interval, height: int) -> Tensor:
     k = torch.arange(1, count + 1, dtype=torch.float64)
     cosines = torch.cos(math.pi * k[:, None] * y).to(x.device, x.dtype)
     return torch.cat([x, cosines[None, :, :, None].expand(len(x), -1, -1, x.shape[3])], 1)
+
+
+def with_ends(x: Tensor, count: int, rows: Interval, height: int) -> Tensor:
+    """x (B, C, H, W) with `count` mirrored rows more where its `rows` touch an end of a picture of `height`.
+
+    A critic without padding sees the outermost row in one patch only, all others in as many as a patch has rows.
+    """
+    if not count:
+        return x
+    above = [x[:, :, 1 : count + 1].flip(2)] if rows.start == 0 else []
+    below = [x[:, :, -count - 1 : -1].flip(2)] if rows.stop == height else []
+    return torch.cat([*above, x, *below], 2)
+
+
+def seen(x: Tensor, cosines: int, ends: int, rows: Interval, height: int) -> Tensor:
+    """What a critic is shown of a window: its rows told by `cosines`, and `ends` mirrored rows at the picture's ends."""
+    return with_ends(with_rows(x, cosines, rows, height), ends, rows, height)
 
 
 def place(extent: int, most: int, rng: torch.Generator) -> Interval:

@@ -19,6 +19,7 @@ from torch import nn
 
 from mediagen.errors import UsageError
 from mediagen.models._spec import ModelSpec, Objective
+from mediagen.nn.memory import channels_last
 from mediagen.train import snapshot
 from mediagen.train.control import ahead
 from mediagen.train.distributed import World
@@ -77,7 +78,7 @@ class Session:
             torch.manual_seed(key(self.seed, "initial weights"))
             objective = self.spec.objective(self.config, self.world.device)
         for network in objective.networks.values():
-            _channels_last(network)
+            channels_last(network)
         return objective
 
     def begin(self, source: Path | None, say: Callable[[str], None]) -> None:
@@ -186,10 +187,3 @@ class Session:
             files_skipped=len(self.source.skipped), best_measure=done.best_measure,
             best_iteration=done.best_iteration, interrupted=interrupted,
         )  # fmt: skip
-
-
-def _channels_last(network: nn.Module) -> None:
-    for parameter in network.parameters():
-        layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(parameter.dim())
-        if layout is not None:
-            parameter.data = parameter.data.contiguous(memory_format=layout)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from mediagen.core.clips import CHUNK
 from mediagen.machine import device_of, whole
+from mediagen.video.lanes import Precision
+from mediagen.video.layout import laid_out
 from mediagen.video.model import CATEGORY_EVERY, Picture, Wish, as_model, requests
-from mediagen.video.stream import Join, Precision, check_choices, laid_out, tiles
+from mediagen.video.stream import Join, check_choices, tiles
 
 
 def frames(
@@ -44,13 +47,15 @@ def frames(
         seed=seed, content_seed=content_seed, motion_seed=motion_seed, category=category, category_every=category_every,
         image=image, time_scale=time_scale, reverse=reverse, grid=grid,
     )  # fmt: skip
-    chunks = tiles(network, requests(network, wish), start - start % CHUNK, join=join, precision=precision)
+    stop = None if count is None else start + count
+    chunks = tiles(network, requests(network, wish), start - start % CHUNK, stop, join=join, precision=precision)
 
     def each() -> Iterator[np.ndarray]:
-        left, first = count, start % CHUNK
-        while left is None or left > 0:
-            shown = laid_out(next(chunks), grid, scale)[first : left if left is None else first + left]
-            first, left = 0, None if left is None else left - len(shown)
-            yield from shown
+        position = start - start % CHUNK
+        with closing(chunks):
+            for shown in chunks if stop is None or stop > start else ():
+                end = None if stop is None else stop - position
+                yield from laid_out(shown, grid, scale)[max(0, start - position) : end]
+                position += CHUNK
 
     return each()

@@ -18,6 +18,7 @@ from mediagen.data.decode import decode
 from mediagen.errors import DataError, UsageError
 from mediagen.machine import whole
 from mediagen.models._spec import ClipModel, StreamModel
+from mediagen.nn.memory import channels_last
 
 DEFAULT_MODEL = "lava"
 """The bundled checkpoint that is taken when none is named; the first one that makes clips, if it is absent."""
@@ -49,10 +50,7 @@ def as_model(model: Any, device: torch.device) -> Any:
         raise UsageError(f"{type(model).__name__} makes no clips; choose a model of the kind 'video'")
     if isinstance(model, nn.Module):
         model.to(device).eval()
-        for parameter in model.parameters():
-            layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(parameter.dim())
-            if layout is not None:
-                parameter.data = parameter.data.contiguous(memory_format=layout)
+        channels_last(model)
     return model
 
 

@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mediagen.core.clips import CHUNK, ClipRequest
 from mediagen.errors import MediagenError
+from mediagen.execute.heap import steady_heap
 from mediagen.execute.inline import run_inline
 from mediagen.io.video_codecs import SEGMENT, ClipLayout, layout_of, rate_of
 from mediagen.io.video_file import ClipFile, bytes_of, check_encoder, open_clip
 from mediagen.io.video_place import only_writer, part_of
-from mediagen.machine import device_of, peak_memory, share_arenas, whole
+from mediagen.machine import device_of, peak_memory, whole
 from mediagen.models._spec import StreamModel
 from mediagen.video.decide import clear, is_done, no_empty_part, remove_leftovers
+from mediagen.video.lanes import LANE_THREADS, Precision
+from mediagen.video.layout import laid_out, laid_out_size
 from mediagen.video.model import CATEGORY_EVERY, Picture, Wish, as_model, called, requests
 from mediagen.video.report import Report, make_record
-from mediagen.video.stream import Join, Precision, check_choices, laid_out, laid_out_size, tiles
+from mediagen.video.stream import Join, check_choices, tiles
 
 SECONDS = 10
 """How long a clip is by default."""
@@ -47,6 +51,7 @@ class Job:
     layout: ClipLayout
 
 
+@steady_heap()
 def render_video(
     model: Any,
     path: str | Path,
@@ -77,7 +82,6 @@ def render_video(
     Said again after an interruption, it goes on where it stopped. `progress(done, total)` counts frames; `should_stop()`
     is asked between segments; what it stopped says so in the report. Raises MediagenError.
     """
-    share_arenas()  # before any thread has made a heap of its own
     begun, path, where = time.monotonic(), Path(path).absolute(), device_of(device)
     check_choices(join, precision)
     network = as_model(model, where)
@@ -130,7 +134,7 @@ def _render(
 ) -> tuple[int, int]:
     """Makes what `file` lacks; returns how many frames are there now, and how many were there before."""
     kept, total = file.done, job.layout.frames
-    source = tiles(job.model, job.requests, kept, join=job.join, precision=job.precision)
+    source = tiles(job.model, job.requests, kept, total, join=job.join, precision=job.precision)
     begun = kept
     progress(kept, total)
 
@@ -140,17 +144,19 @@ def _render(
         return next(source)
 
     def write(shown: list[Tensor]) -> int:
+        torch.set_num_threads(LANE_THREADS)  # of this one thread: the cores are busy with the lanes
         file.add(laid_out(shown, job.grid, job.scale)[: total - file.done])
         return file.done
 
     try:
-        run_inline(
-            make,
-            range(kept, total, CHUNK),
-            finish=write,
-            on_result=lambda done: progress(done, total),
-            should_stop=lambda: begun % SEGMENT == 0 and should_stop(),
-        )
+        with closing(source):
+            run_inline(
+                make,
+                range(kept, total, CHUNK),
+                finish=write,
+                on_result=lambda done: progress(done, total),
+                should_stop=lambda: begun % SEGMENT == 0 and should_stop(),
+            )
         if file.done == total:
             file.finish()
         else:

@@ -171,7 +171,8 @@ def test_the_generator_takes_one_gradient_three_times():
     "change",
     [{}, {"waves": 0, "unbounded": "none"}, {"waves": 0, "unbounded": "xy"}, {"between": "pictures", "concurrent": 1},
      {"task": "harmonisation", "norm": True}, {"task": "editing", "norm": True}, {"task": "animation"},
-     {"window": (14, 20), "penalty_share": 0.5, "drift": 0.01}, {"stages": 2, "shrink": 0.8}, {"stages": 1}],
+     {"window": (14, 20), "penalty_share": 0.5, "drift": 0.01, "mirror": 5, "silent": 1}, {"stages": 1},
+     {"stages": 2, "shrink": 0.8}],
 )  # fmt: skip
 def test_every_kind_trains_every_parameter_of_a_stage(change):
     config = replace(TINY, iterations=(1,), **change)
@@ -301,7 +302,7 @@ def test_more_than_one_picture_is_refused(photo, tmp_path):
     ("change", "told"),
     [({"stages": 0}, "needs a stage"), ({"shortest": 5}, "at least 12 px"), ({"side": 20}, "no smaller"),
      ({"iterations": ()}, "iterations"), ({"waves": 2, "unbounded": "xy"}, "rows have no number"),
-     ({"window": (5, 0)}, "a window needs"), ({"shrink": 1.0}, "share")],
+     ({"window": (5, 0)}, "a window needs"), ({"shrink": 1.0}, "share"), ({"mirror": 12}, "mirror"), ({"silent": 6}, "silent")],
 )  # fmt: skip
 def test_settings_that_make_no_network(change, told):
     with pytest.raises(UsageError, match=told):

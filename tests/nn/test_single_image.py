@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediagen.core.geometry import Interval
-from mediagen.nn.single_image import Axis, Plan, mirrored, place, resample, shrunk, stage_sizes, with_rows
+from mediagen.nn.single_image import Axis, Plan, mirrored, place, resample, shrunk, stage_sizes, with_ends, with_rows
 
 WIDTHS, HEIGHTS = (34, 42, 56, 84, 167, 250), (25, 32, 42, 63, 126, 188)
 
@@ -126,6 +126,18 @@ def test_rows_are_told_by_position():
     torch.testing.assert_close(whole[:, :, 4:7], part)
     assert float(whole[0, 3, 0, 0]) == pytest.approx(-float(whole[0, 3, 9, 0]))
     assert with_rows(x, 0, Interval(0, 10), 10) is x
+
+
+def test_ends_are_mirrored_where_a_window_touches_them():
+    x = torch.arange(6.0).view(1, 1, 6, 1)
+
+    def seen(start: int) -> list[float]:
+        return with_ends(x, 2, Interval(start, start + 6), 10).flatten().tolist()
+
+    assert seen(0) == [2, 1, 0, 1, 2, 3, 4, 5]
+    assert seen(2) == [0, 1, 2, 3, 4, 5]
+    assert seen(4) == [0, 1, 2, 3, 4, 5, 4, 3]
+    assert with_ends(x, 0, Interval(0, 6), 6) is x
 
 
 def test_windows_show_the_ends_as_often_as_the_middle():

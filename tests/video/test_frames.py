@@ -13,7 +13,7 @@ import mediagen
 from mediagen.core.clips import ClipRequest
 from mediagen.errors import DataError, UsageError
 from mediagen.video.frames import frames
-from mediagen.video.stream import laid_out, laid_out_size
+from mediagen.video.layout import laid_out, laid_out_size
 
 MODELS = [(Stream(), "cut"), (Pieces(), "cut"), (Pieces(), "interpolate")]
 

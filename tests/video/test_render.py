@@ -25,7 +25,10 @@ from mediagen.video.render import default_scale, render_video
 
 SCRIPT = Path(__file__).with_name("tiny.py")
 NAMES = ["a.mp4", "a.mkv", "a.webm", "a.gif", "a"]
-CODED = [("a.mp4", "h264"), ("a.mp4", "av1"), ("a.mp4", "vp9"), ("a.mkv", "ffv1"), ("a.mkv", "h264"), ("a.webm", "av1")]
+CODED = [
+    ("a.mp4", "h264"), ("a.mp4", "av1"), ("a.mp4", "vp9"), ("a.mkv", "ffv1"), ("a.mkv", "vp9"), ("a.mkv", "h264"),
+    ("a.webm", "av1"),
+]  # fmt: skip
 
 
 def pictures(path: Path) -> np.ndarray:
