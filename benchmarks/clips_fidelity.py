@@ -146,10 +146,10 @@ def likeness(network: Any, count: int) -> list[common.Row]:
     ]
 
 
-def save_sheet(clips: Tensor, folder: Path, name: str) -> None:
-    """FOLDER/clips-NAME.png: one clip a row, one frame a column."""
+def save_sheet(clips: Tensor, folder: Path, label: str) -> None:
+    """FOLDER/clips-LABEL.png: one clip a row, one frame a column."""
     folder.mkdir(parents=True, exist_ok=True)
-    word = "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+    word = "-".join("".join(c if c.isalnum() else " " for c in label.lower()).split())
     Image.fromarray(contact_sheet(clips[:SHOWN])).save(folder / f"clips-{word}.png", optimize=True)
 
 
@@ -186,9 +186,19 @@ def chosen_runs(asked: Any) -> Iterator[list[Path]]:
         yield sorted(folder.glob("*.safetensors"))
 
 
-def references(bench: Bench) -> list[common.Row]:
+def label_of(name: str, path: Path, run: Path, taken: set[str]) -> str:
+    """What a row, a curve and a sheet are called: the model's name, and what tells it from another of that name."""
+    best = ", best" if path.name.startswith("best") else ""
+    label = next(
+        f"{word}{best}" for word in (name, f"{name} {run.stem}", f"{name} {run}") if f"{word}{best}" not in taken
+    )
+    taken.add(label)
+    return label
+
+
+def references(bench: Bench, frames: int) -> list[common.Row]:
     """What real clips measure, and what the faults measure that content distance alone would praise."""
-    spare = tensors(shape_motion(bench.count, 2)[0])
+    spare = tensors(shape_motion(bench.count, 2, frames=frames)[0][:, :: max(1, frames // FRAMES)])
     blank = {"paper ACD": None}
     rows = [
         {"clips": "real, other ones", "paper ACD": 0.0, **bench.measures(spare, None)},
@@ -216,30 +226,33 @@ def main() -> None:
     where, start = common.machine(), time.perf_counter()
     bench = prepare(asked.quick, asked.frames)
     save_sheet(bench.real, folder, "real")
-    rows, trained, tables, curves = references(bench), [], [], []
+    rows, trained, tables, curves = references(bench, asked.frames), [], [], []
+    taken: set[str] = set()
     with chosen_runs(asked) as runs:
         for run in runs:
             for path in files_of(run):
                 network: Any = load(path)
                 name, iterations = named(network), budget(network)["iterations"] or 0
-                label = f"{name}, best" if path.name.startswith("best") else name
+                label = label_of(name, path, run, taken)
                 clips, kinds = rendered(network, bench.count)
-                save_sheet(clips, folder, name)
+                save_sheet(clips, folder, label)
                 kinds = kinds if network.categories == CATEGORIES else None
                 rows.append({"clips": label, "paper ACD": PAPER.get(name), **bench.measures(clips, kinds)})
                 trained.append({"clips": label, "ACD": rows[-1]["ACD"], **budget(network)})
-                curves.append({"iteration": iterations, f"ACD, {name}": rows[-1]["ACD"]})
+                curves.append({"iteration": iterations, f"ACD, {label.replace(', best', '')}": rows[-1]["ACD"]})
                 if hasattr(network, "render_level"):
                     title = f"{label}: level 1 against level {network.config.levels}"
                     tables.append(common.table(title, likeness(network, min(LIKENESS, bench.count))))
             log = read_log(run / "log.jsonl") if run.is_dir() else []
-            curves += [{"iteration": row["iteration"], f"SWD, {name}": row["swd"]} for row in log if "swd" in row]
+            line = f"SWD, {label.replace(', best', '')}"
+            curves += [{"iteration": row["iteration"], line: row["swd"]} for row in log if "swd" in row]
     finite, trained = numbers(rows), numbers(trained)
     if any(row["iteration"] for row in curves):
         draw_curves([{k: v for k, v in row.items() if v == v} for row in curves], folder / "clips-curves.png")
+    of = ", every second of 32" if asked.frames > FRAMES else ""
     note = (
-        f"{bench.count} clips of {FRAMES} frames, {SIZE}x{SIZE}. ACD on the scale 0 to 255, shape: brightest channel at least "
-        f"{THRESHOLDS[0]}; +- is its standard error; empty: frames without a shape, black or filled "
+        f"{bench.count} clips of {FRAMES} frames{of}, {SIZE}x{SIZE}. ACD on the scale 0 to 255, shape: brightest channel at "
+        f"least {THRESHOLDS[0]}; +- is its standard error; empty: frames without a shape, black or filled "
         "all over. MCS of `real, other ones`: the classifier on real clips it never saw; "
         "0.5 is chance. The paper does not state how it finds the shape, nor the budgets."
     )

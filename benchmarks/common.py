@@ -33,6 +33,8 @@ RESULTS = Path(__file__).parent / "results"
 BUNDLED = "infinitygan"
 CPU = torch.device("cpu")
 Row = dict[str, Any]
+PLACES = ("--out", "--images")
+"""Options that only say where something is left."""
 
 
 def arguments(description: str | None, **more: dict[str, Any]) -> argparse.Namespace:
@@ -85,7 +87,10 @@ def random_generator(preset: str, seed: int = 0) -> Any:
 
 @dataclass(frozen=True)
 class Ran:
-    """A child process that ended: `code` is negative for a signal; `peak` is its largest resident size in bytes."""
+    """A child process that ended: `code` is negative for a signal; `peak` is its largest resident size in bytes.
+
+    The peak is that of the program itself, without children of its own; 0 where there is no /proc.
+    """
 
     code: int
     seconds: float
@@ -100,24 +105,34 @@ def command(*words: object) -> list[str]:
 
 
 def run(words: Sequence[str], *, kill_after: float | None = None, threads: int | None = None) -> Ran:
-    """Runs a child; SIGKILL after `kill_after` seconds. Its memory is what the system counted, not what it says."""
+    """Runs a child; SIGKILL after `kill_after` seconds. Its memory is what the system counted, not what it says.
+
+    The kernel's record is read while the child lives: what `wait4` tells afterwards begins with this process's own peak,
+    since a child is a copy of its parent until it becomes another program.
+    """
     environment = dict(os.environ, NO_COLOR="1")
     if threads:
         environment["OMP_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        start = time.perf_counter()
+        start, peak = time.perf_counter(), 0
         child = subprocess.Popen(words, stdout=out, stderr=err, env=environment)
-        while True:
-            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-            seconds = time.perf_counter() - start
-            if pid:
-                break
-            if kill_after is not None and seconds > kill_after:
+        while child.poll() is None:
+            peak = max(peak, peak_of(child.pid))
+            if kill_after is not None and time.perf_counter() - start > kill_after:
                 child.kill()
             time.sleep(0.01)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - start
         texts = [file.seek(0) or file.read() for file in (out, err)]
-    return Ran(child.returncode, seconds, usage.ru_maxrss * 1024, *texts)
+    return Ran(child.returncode, seconds, peak, *texts)
+
+
+def peak_of(process: int) -> int:
+    """The largest resident size of a running process so far, in bytes; 0 for one that has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def files_of(root: Path) -> dict[str, str]:
@@ -144,13 +159,25 @@ def machine() -> Row:
     }
 
 
+def said(name: str, words: Sequence[str]) -> str:
+    """The command that a result tells: without the places that only this machine has."""
+    kept, coming = [], iter(words)
+    for word in coming:
+        if word in PLACES:
+            next(coming, None)
+        elif word.split("=")[0] not in PLACES:
+            kept.append(word)
+    return shlex.join(["python", f"benchmarks/{name}.py", *kept])
+
+
 def finish(name: str, asked: argparse.Namespace, found: Mapping[str, Any], where: Row, seconds: float) -> None:
     """Writes the result, with the machine, the date and the command in it."""
+    assert {"title", "about", "tables"} <= found.keys(), "the page needs them"
     asked.out.mkdir(parents=True, exist_ok=True)
     record = {
         "name": name,
         "quick": asked.quick,
-        "command": shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]]),
+        "command": said(name, sys.argv[1:]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": where,
         "seconds": round(seconds),

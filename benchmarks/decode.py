@@ -31,7 +31,9 @@ ABOUT = (
     "swscale context and the same flags on the same files, one thread a process, nothing kept, the start of the processes "
     "left out. Ours is everything from listing the folder to the opened cache on disk, the start of the processes "
     "included; what a folder of one tiny video takes is the fixed part. Both ways in turn; the fastest round of each "
-    "counts, as the machine is shared. CPU time is that of all processes."
+    "counts, as the machine is shared. CPU time is that of all processes. The names of the files tell where they are from: "
+    "made here (h264 of a drifting texture), or of a folder beside the checkout, ../shared/data, which is taken where it "
+    "exists."
 )
 
 
@@ -132,14 +134,25 @@ def make_videos(folder: Path, count: int, frames: int, size: tuple[int, int]) ->
 
 
 def folders(quick: bool, scratch: Path) -> dict[str, Path]:
-    """Many small videos, a few larger ones (the project's data where it lies beside the checkout), and some between."""
+    """Many small videos, a few larger ones (the project's data where it lies beside the checkout), and some between.
+
+    The names tell which are found and which are made here.
+    """
     small, large = SHARED / "mocogan_shapes_mp4", SHARED / "asl_gestures"
+    found = {}
     if quick or not small.is_dir():
-        small = make_videos(scratch / "small", 6 if quick else 1000, 32, (64, 64))
+        found["videos of 64 x 64, made"] = make_videos(scratch / "small", 6 if quick else 1000, 32, (64, 64))
+    else:
+        found[f"videos of 64 x 64, {small.name}"] = small
+    made = make_videos(scratch / "middle", 2 if quick else 40, 8 if quick else 120, (320, 240))
+    found["videos of 320 x 240, made"] = made
     if quick or not large.is_dir():
-        large = make_videos(scratch / "large", 2 if quick else 16, 8 if quick else 63, (640, 480))
-    middle = make_videos(scratch / "middle", 2 if quick else 40, 8 if quick else 120, (320, 240))
-    return {"videos of 64 x 64": small, "videos of 320 x 240": middle, "videos of 640 x 480": large}
+        found["videos of 640 x 480, made"] = make_videos(
+            scratch / "large", 2 if quick else 16, 8 if quick else 63, (640, 480)
+        )
+    else:
+        found[f"videos of 640 x 480, {large.name}"] = large
+    return found
 
 
 def main() -> None:
@@ -155,8 +168,7 @@ def main() -> None:
         draws = drawing(next(iter(found.values())), scratch / "draws", 5 if asked.quick else 200)
     draw = common.table(
         "Drawing a batch of 16 frames of 64 x 64, every second one, with single frames for an image critic", draws,
-        "MoCoGAN's step takes 600 to 1,200 ms on two CPU cores and about 30 ms on a large GPU; 5% of them are 30 and 1.5 ms; "
-        "one thread; batches are drawn while the step before runs",
+        "one thread; batches are drawn while the step before runs, and what such a step takes, clips_training tells",
     )  # fmt: skip
     common.finish("decode", asked, {"title": "Videos in", "about": ABOUT, "tables": [speed, draw]}, where,
                   time.perf_counter() - started)  # fmt: skip

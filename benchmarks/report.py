@@ -22,9 +22,12 @@ ORDER = (
     "clips_speed",
     "clips_fidelity",
     "clips_training",
+    "view",
+    "export",
     "subsampling",
     "temporal_models",
     "single_image",
+    "meta_learning",
 )
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "benchmarks.md"

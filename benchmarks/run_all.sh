@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All benchmarks at full size, one after the other, then the page. A failure or a timeout ends one of them, not all.
+# The canvas's benchmarks at full size, one after the other, then the page: at most 18 minutes. A failure or a timeout ends
+# one of them, not all. Those of clips and single pictures take longer or want trained models: docs/benchmarks.md lists them.
 # Run it on a machine that does nothing else. `bash benchmarks/run_all.sh --quick` only sees whether they work.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +19,8 @@ bench workers 120 "$@"
 bench window_law 80 "$@"
 bench crash 150 "$@"
 bench training 90 "$@"
+bench export 300 "$@"
+bench view 300 "$@"
 bench paper_presets 330 "$@"
 
 [[ " $* " == *" --quick "* ]] || "$python" benchmarks/report.py || failed+=(report)

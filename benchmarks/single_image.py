@@ -1,6 +1,6 @@
 """One photograph learnt twice: with ConSinGAN's settings and with SinGAN's; then a panorama of it, painted.
 
-python benchmarks/single_image.py PHOTO [--side 128] [--iterations 400] [--stages 5] [--quick]
+python benchmarks/single_image.py [--photo PHOTO] [--side 128] [--iterations 400] [--stages 5] [--quick]
 
 Both see the same whole picture for the same iterations a stage; SinGAN's has more stages, on a geometric pyramid, each
 trained alone, with pictures between them. The published pyramids have 6 and 9 stages at 250 px, 2,000 iterations each.
@@ -9,6 +9,7 @@ Times are of the processor, since a machine may be shared.
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +20,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mediagen.canvas.paint import paint
 from mediagen.checkpoint import load
 from mediagen.metrics.single_picture import diversity, patch_distance
 from mediagen.nn.picture_tasks import vary
@@ -66,16 +66,18 @@ def _tensor(picture: np.ndarray) -> torch.Tensor:
 
 
 def panorama(run: Path, folder: Path, widths: tuple[int, ...]) -> list[common.Row]:
-    """Canvases of growing width: speed and memory."""
+    """`mediagen canvas` of growing width, each a process of its own: speed and memory."""
     rows = []
     for width in widths:
-        start = time.process_time()
-        report = paint(run, folder / f"{width}.zarr", width=width)
+        words = ("canvas", folder / f"{width}.zarr", "--model", run, "--width", width, "--json", "--quiet")
+        ran = common.run(common.command(*words))
+        if ran.code:
+            raise SystemExit(f"mediagen canvas failed with exit code {ran.code}: {ran.err}")
+        report = json.loads(ran.out)
         rows.append({
-            "width": width, "height": report.height, "seconds": report.seconds,
-            "CPU seconds": time.process_time() - start, "Mpx/s": report.pixels_per_second / 1e6,
-            "format": report.precision, "peak MB": report.peak_memory_bytes / 1e6,
-            "computed per px kept": report.pixels_computed_per_pixel_kept,
+            "width": width, "height": report["height"], "seconds": report["seconds"],
+            "Mpx/s": report["pixels_per_second"] / 1e6, "format": report["precision"], "peak MB": ran.peak / 1e6,
+            "computed per px kept": report["pixels_computed_per_pixel_kept"],
         })  # fmt: skip
     return rows
 

@@ -106,7 +106,13 @@ def main() -> None:
         rows = [row(asked, kind, folder, runs) for kind in asked.kinds or (ORIGINAL[asked.host], *EQUATIONS)]
     note = f"{asked.iterations} iterations of {asked.batch} clips each, preset {asked.preset}, seed {asked.seed}"
     tables = [common.table(f"{asked.host} with each temporal model", rows, note)]
-    common.finish("temporal_models", asked, {"tables": tables}, where, time.perf_counter() - start)
+    found = {
+        "title": "Temporal models",
+        "about": f"{asked.host} with its own temporal model and with each latent differential equation, all else being equal.",
+        "figures": {line["temporal model"]: line for line in rows},
+        "tables": tables,
+    }
+    common.finish("temporal_models", asked, found, where, time.perf_counter() - start)
 
 
 if __name__ == "__main__":

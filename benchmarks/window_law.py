@@ -21,7 +21,7 @@ from mediagen.canvas.render import BlockSource, draw_fields, render
 from mediagen.canvas.setup import as_model, styles_of
 
 FAR = (10**12 + 3, -100)
-IN_ONE_CALL = "three blocks in one call of the painter (the engine never does this; no part of the law)"
+IN_ONE_CALL = "three blocks handed to the painter at once (the engine hands it one; no part of the law)"
 
 
 def far_window(network: Any, precision: Any, block: tuple[int, int], size: tuple[int, int]) -> common.Row:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from . import options
-from .options import Device, Json, Quiet, Verbose, flag, number, option, side_and_pixels, sides
+from .options import Device, Json, Quiet, Verbose, flag, number, option, rectangles, side_and_pixels, sides
 from .progress import Meter, Stopper, clock
 from .report import EXIT_SOME_FAILED, Interrupted, near, pairs, pixels, print_json, say, size
 
@@ -101,6 +101,14 @@ def canvas(
             unit="FILE",
         ),
     ] = None,
+    resample: Annotated[
+        list[str] | None,
+        option(
+            "Draw the layout inside a rectangle from another seed; may be repeated.",
+            panel=PICTURE,
+            unit="X,Y,W,H,SEED",
+        ),
+    ] = None,
     memory: Annotated[
         str,
         option("Memory for computing one block, e.g. 500MB or 8GB. More wastes less.", panel=COMPUTING, unit="BYTES"),
@@ -112,6 +120,14 @@ def canvas(
     block: Annotated[
         str | None,
         option("Size of a block in pixels instead of one chosen by --memory.", panel=COMPUTING, unit="WxH"),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        option(
+            "A folder of blocks painted by `mediagen view`; those that fit are taken from there.",
+            panel=COMPUTING,
+            unit="FOLDER",
+        ),
     ] = None,
     device: Device = "auto",
     workers: Annotated[
@@ -176,6 +192,8 @@ def canvas(
                 style_every=style_every,
                 style_blend=style_blend,
                 style_map=style_map,
+                resample=rectangles(resample or ()),
+                cache=cache,
                 memory=memory,
                 block=sides(block) if block else None,
                 precision=precision,
@@ -211,6 +229,8 @@ def _summary(report: Report) -> str:
         )
     else:
         done += "it was all there"
+    if report.blocks_from_cache:
+        done += f"; {report.blocks_from_cache} blocks were in the cache"
     if report.shards_skipped and report.pixels_painted:
         done += f"; {report.shards_skipped} of {report.shards} shards were there"
     return done + (f"\nlook at {near(report.overview)}" if report.overview else "")

@@ -84,12 +84,17 @@ def _run(record: dict[str, Any], verbose: bool) -> str:
     rows: list[tuple[str, object]] = [
         ("run", record["model"]),
         ("state", done + (", complete" if record["complete"] else "")),
-        ("pictures", f"{progress.get('pictures', 0):,} seen"),
+        (
+            "seen",
+            f"{progress.get('seen', 0):,} {'clips' if 'videos' in record['made'].get('data', {}) else 'pictures'}",
+        ),
         ("files", files or "none yet"),
         ("previews", record["previews"]),
     ]
     rows += [
-        (f"latest {name}", value) for name, value in record["latest"].items() if name not in {"iteration", "pictures"}
+        (f"latest {name}", value)
+        for name, value in record["latest"].items()
+        if name not in {"iteration", "pictures", "clips"}
     ]
     return pairs(
         [*rows, *_flat(record["made"] if verbose else {k: v for k, v in record["made"].items() if k != "config"})]

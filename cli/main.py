@@ -14,7 +14,7 @@ import typer
 from mediagen import __version__
 from mediagen.errors import MediagenError
 
-from . import canvas, inspect, models, train, video
+from . import canvas, export, flyover, imagine, inspect, models, train, video, view
 from .options import HELP, context_of
 from .report import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Interrupted
 
@@ -27,7 +27,17 @@ app = typer.Typer(
     epilog="Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, "
     "3 finished but some units failed, 130 interrupted and resumable.",
 )
-COMMANDS = (("canvas", canvas), ("video", video), ("train", train), ("models", models), ("inspect", inspect))
+COMMANDS = (
+    ("canvas", canvas),
+    ("video", video),
+    ("view", view),
+    ("export", export),
+    ("flyover", flyover),
+    ("train", train),
+    ("imagine", imagine),
+    ("models", models),
+    ("inspect", inspect),
+)
 for name, module in COMMANDS:
     app.command(name, epilog=module.EPILOG, context_settings=context_of(name))(getattr(module, name))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mediagen.errors import UsageError
+
+if TYPE_CHECKING:
+    from mediagen.core.resample import Resample
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -46,14 +50,40 @@ def sides(text: str) -> tuple[int, int]:
     return width, height
 
 
-def refuse_beside(context: typer.Context, name: str, *, allowed: set[str]) -> None:
+def rectangles(texts: Iterable[str]) -> tuple[Resample, ...]:
+    """Rectangles "X,Y,WIDTH,HEIGHT,SEED" in pixels of the plane."""
+    from mediagen.core.resample import Resample  # imports NumPy, which help and completion can do without
+
+    found = []
+    for text in texts:
+        try:
+            x, y, width, height, seed = (int(word) for word in text.split(","))
+        except ValueError:
+            raise UsageError(
+                f"--resample takes X,Y,WIDTH,HEIGHT,SEED, such as 4096,-128,512,256,9, not {text!r}"
+            ) from None
+        found.append(Resample(x, y, width, height, seed))
+    return tuple(found)
+
+
+def refuse_beside(
+    context: typer.Context,
+    name: str,
+    *,
+    allowed: set[str],
+    why: str = "",
+) -> None:
     """Raises UsageError when options were given that mean nothing beside --NAME."""
     for parameter in context.command.params:
         other = parameter.name or ""
         source = context.get_parameter_source(other)
         if other not in allowed | {name, "help"} and source is not None and source.name == "COMMANDLINE":
             said = other.replace("_", "-")
-            raise UsageError(f"--{said} means nothing beside --{name}, which goes on with what OUT records")
+            raise UsageError(
+                f"--{said} {why}"
+                if why
+                else f"--{said} means nothing beside --{name}, which goes on with what OUT records"
+            )
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:

@@ -58,10 +58,17 @@ def pixels(count: float) -> str:
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> str:
-    """A list of names and values, aligned; rows whose value is None are left out."""
-    kept = [(name, value) for name, value in rows if value is not None]
+    """A list of names and values, aligned; rows whose value is None are left out.
+
+    Both may come from a stranger's file: what would move the cursor or end a line is shown by its number.
+    """
+    kept = [(_visible(name), _visible(str(value))) for name, value in rows if value is not None]
     wide = max((len(name) for name, _ in kept), default=0)
     return "\n".join(f"{name:<{wide}}  {value}" for name, value in kept)
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

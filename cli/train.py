@@ -61,10 +61,12 @@ def train(
         option("One setting of the model, e.g. r1=5; may be given again.", "--set", panel=TRAINING, unit="KEY=VALUE"),
     ] = None,
     iterations: Annotated[
-        int | None, number("Iterations in all. Default: 10,000, or what the run was started with.", panel=TRAINING)
+        int | None,
+        number("Iterations in all. Default: the run's own, else the preset's, mostly 10,000.", panel=TRAINING),
     ] = None,
     batch: Annotated[
-        int | None, number("Pictures or clips an iteration, over all processes. Default: 16.", panel=TRAINING)
+        int | None,
+        number("Pictures or clips an iteration, over all processes. Default: the preset's, mostly 16.", panel=TRAINING),
     ] = None,
     seed: Annotated[int | None, number("Seed of the training. Default: 0.", panel=TRAINING)] = None,
     start_from: Annotated[

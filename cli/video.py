@@ -51,7 +51,14 @@ def video(
     ] = Path("clip.mp4"),
     frames: Annotated[int | None, number("Length in frames. Default: ten seconds.", panel=CLIP)] = None,
     fps: Annotated[
-        float | None, option("Frames a second. Default: as the model was trained.", "--fps", panel=CLIP, unit="F")
+        float | None,
+        option(
+            "Frames a second. Default: as the model was trained; a multiple of that, 24 or more, with --time-scale to "
+            "match, where the model can draw frames between its frames.",
+            "--fps",
+            panel=CLIP,
+            unit="F",
+        ),
     ] = None,
     grid: Annotated[
         str,
@@ -84,8 +91,14 @@ def video(
     category_every: Annotated[int, number("Frames that each of several classes lasts.", panel=PICTURE)] = 64,
     image: Annotated[Path | None, option("Start from this picture.", panel=PICTURE, unit="PICTURE")] = None,
     time_scale: Annotated[
-        float, option("How fast time goes by: 0.5 is half as fast, 2 twice.", panel=PICTURE, unit="X")
-    ] = 1.0,
+        float | None,
+        option(
+            "Time that goes by from frame to frame, in frames of the training: 0.5 is half as fast, 2 twice. Default: 1, "
+            "or as --fps says.",
+            panel=PICTURE,
+            unit="X",
+        ),
+    ] = None,
     reverse: Annotated[bool, flag("Let time run back.", "--reverse", panel=PICTURE)] = False,
     join: Annotated[
         Literal["cut", "interpolate"],

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from mediagen.canvas.paint import paint
     from mediagen.canvas.render import render
     from mediagen.checkpoint import load
+    from mediagen.imagination import imagine
     from mediagen.video.frames import frames
     from mediagen.video.render import render_video
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "extend", "frames", "load", "paint", "render", "render_video"]
+__all__ = ["__version__", "extend", "frames", "imagine", "load", "paint", "render", "render_video"]
 
 _FACE = {
     "load": "mediagen.checkpoint",
@@ -32,6 +33,7 @@ _FACE = {
     "paint": "mediagen.canvas.paint",
     "extend": "mediagen.canvas.extend",
     "frames": "mediagen.video.frames",
+    "imagine": "mediagen.imagination",
     "render_video": "mediagen.video.render",
 }
 

@@ -221,7 +221,7 @@ def _check_tensors(path: Path, spec: ModelSpec, config: Any, tensors: Mapping[st
     try:
         with torch.device("meta"):
             state = spec.build(config).state_dict()
-    except (RuntimeError, ValueError, TypeError, AssertionError, OverflowError, MemoryError) as error:
+    except (RuntimeError, ValueError, TypeError, AssertionError, ArithmeticError, LookupError, MemoryError) as error:
         raise CheckpointError(f"{path}: its configuration makes no network: {str(error).splitlines()[0]}") from None
     wanted = {name: (tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in state.items()}
     for name in sorted(wanted.keys() ^ tensors.keys()):

@@ -71,7 +71,7 @@ def inspect_clip(path: Path, made: dict[str, Any], *, deep: bool = False) -> dic
         "height": plan["height"],
         "frames": {"whole": there, "of": plan["frames"]},
         "fps": plan["fps"],
-        "codec": plan["codec"] or plan["container"],
+        "codec": plan.get("codec") or plan["container"],
         "bytes": bytes_of(path),
         "made": made,
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from PIL import Image
 import mediagen
 from mediagen.canvas.styles import CentreStyle
 from mediagen.core.styles import Centre
+from mediagen.export.flyover import flyover
 
 
 def save(picture: np.ndarray, path: Path, width: int) -> None:
@@ -60,7 +63,21 @@ def lamps(folder: Path) -> None:
     Image.fromarray(picture).save(folder / "lava.png")
 
 
+def flight(folder: Path) -> None:
+    """Six moments of a flight over the plane of `ridges`, which ends nearer than it began."""
+    keys = [{"t": 0, "x": 300, "zoom": 1.7}, {"t": 3, "x": 900, "zoom": 1.7}, {"t": 5, "x": 1300, "zoom": 3}]
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "keys.json").write_text(json.dumps(keys))
+        frames = Path(scratch) / "frames"
+        flyover(None, frames, model="ridges", seed=7, size=(480, 270), fps=1, keys=Path(scratch) / "keys.json")
+        shown = [np.asarray(Image.open(path)) for path in sorted(frames.glob("*.png"))]
+    gap = np.full((shown[0].shape[0], 12, 3), 255, np.uint8)
+    rows = [np.concatenate([shown[i], gap, shown[i + 1], gap, shown[i + 2]], axis=1) for i in (0, 3)]
+    save(stacked(rows), folder / "flyover.jpg", rows[0].shape[1])
+
+
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
     badlands(Path(sys.argv[1]))
     lamps(Path(sys.argv[1]))
+    flight(Path(sys.argv[1]))

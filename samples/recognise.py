@@ -9,7 +9,9 @@ from random weights instead, for comparison. Prints the share of TEST's clips th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,17 +62,25 @@ def critic_of(run: Path, random: bool) -> tuple[ClipCritic, vgan.Config]:
     return critic, config
 
 
+@contextlib.contextmanager
+def keyed(seed: int) -> Iterator[None]:
+    """Inside, torch's global generator starts from `seed`; afterwards it is as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
 def fit(recogniser: Recogniser, clips: Tensor, labels: Tensor, *, iterations: int, rate: float, seed: int = 0) -> None:
     """Trains everything on random batches of the clips; Adam as in the critic's own training."""
     rng = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)  # dropout has no generator of its own
     optimizer = torch.optim.Adam(recogniser.parameters(), rate, betas=(0.5, 0.999), fused=True)
     recogniser.train()
-    for _ in range(iterations):
-        some = torch.randint(len(clips), (AT_ONCE,), generator=rng)
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(recogniser(clips[some]), labels[some]).backward()
-        optimizer.step()
+    with keyed(seed):  # dropout has no generator of its own
+        for _ in range(iterations):
+            some = torch.randint(len(clips), (AT_ONCE,), generator=rng)
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(recogniser(clips[some]), labels[some]).backward()
+            optimizer.step()
 
 
 @torch.no_grad()
@@ -98,12 +108,13 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--random", action="store_true", help="start from random weights")
     said = parser.parse_args()
-    torch.manual_seed(0)
-    critic, config = critic_of(said.run, said.random)
+    with keyed(0):
+        critic, config = critic_of(said.run, said.random)
     train, test = (VideoFolder(path, needs=vgan.SPEC.needs(config)) for path in (said.train, said.test))
     if train.classes != test.classes or len(train.classes) < 2:
         raise UsageError("TRAIN and TEST must have the same sub-folders, one per class, and at least two")
-    recogniser = Recogniser(critic, len(train.classes))
+    with keyed(1):
+        recogniser = Recogniser(critic, len(train.classes))
     fit(recogniser, *drawn(train, said.clips, 1), iterations=said.iterations, rate=said.rate)
     share = accuracy(recogniser, *drawn(test, said.test_clips, 2))
     told = {"accuracy": share, "classes": len(train.classes), "clips": said.clips, "random": said.random}

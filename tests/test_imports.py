@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "checkpoint": {"core", "models", "io"},
     "catalog": {"core", "models", "checkpoint"},
     "inspection": {"core", "io", "checkpoint", "catalog"},
+    "imagination": {"core", "nn", "models", "io", "data", "checkpoint"},
     "train": {"core", "nn", "objectives", "models", "io", "data", "execute", "checkpoint", "metrics"},
     "canvas": {"core", "nn", "models", "io", "execute", "checkpoint", "machine"},
     "video": {"core", "nn", "models", "io", "execute", "data", "checkpoint", "machine"},
@@ -110,7 +111,7 @@ def test_files_are_short(path: Path) -> None:
 def test_packages_are_listed() -> None:
     """The explicit list in pyproject.toml equals the folders, so nothing is left out of the wheel."""
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
-    folders = [p for p in PACKAGE.rglob("*") if p.is_dir() and p.name != "__pycache__" and any(p.iterdir())]
+    folders = [p for p in PACKAGE.rglob("*") if p.is_dir() and any(p.glob("*.py"))]
     expected = {"mediagen", "mediagen_cli"} | {".".join(p.relative_to(ROOT).parts) for p in folders}
     assert set(listed) == expected
     assert listed == sorted(listed)
@@ -126,6 +127,12 @@ def test_packages_are_listed() -> None:
         "from mediagen_cli.main import main; main(['--help'])",
         "from mediagen_cli.main import main; main(['canvas', '--help'])",
         "from mediagen_cli.main import main; main(['train', '--help'])",
+        "from mediagen_cli.main import main; main(['view', '--help'])",
+        "import mediagen.view.planes, mediagen.view.app, mediagen.view.serve, mediagen.view.canvases",
+        "from mediagen_cli.main import main; main(['export', '--help'])",
+        "from mediagen_cli.main import main; main(['flyover', '--help'])",
+        "import mediagen.export",
+        "from mediagen_cli.main import main; main(['imagine', '--help'])",
         "from mediagen_cli.main import main; main(['video', '--help'])",
         "import mediagen.io.video_file, mediagen.inspection",
         "from mediagen_cli.main import main; main(['canvas', '--width', 'many'])",

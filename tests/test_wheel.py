@@ -68,7 +68,8 @@ def test_every_file_is_in_the_wheel(wheel: Path) -> None:
     code = {p.relative_to(ROOT).as_posix() for p in (ROOT / "mediagen").rglob("*.py")}
     code |= {f"mediagen_cli/{p.name}" for p in (ROOT / "cli").glob("*.py")}
     weights = {p.relative_to(ROOT).as_posix() for p in (ROOT / "mediagen/weights").glob("*") if p.is_file()}
-    assert code | weights <= names
+    page = {p.relative_to(ROOT).as_posix() for p in (ROOT / "mediagen/view/static").rglob("*") if p.is_file()}
+    assert code | weights | page <= names
 
 
 def test_the_command_runs_from_elsewhere(elsewhere: Path) -> None:

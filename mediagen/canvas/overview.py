@@ -13,13 +13,9 @@ from PIL import Image
 from mediagen.canvas.target import is_complete
 from mediagen.io.files import PARTIAL, storing
 from mediagen.io.overview import draw_overview
+from mediagen.io.overview import overview_path as overview_path
 from mediagen.io.png import END
 from mediagen.io.store import CanvasStore
-
-
-def overview_path(path: Path) -> Path:
-    """pano.zarr -> pano.png."""
-    return path.with_name(f"{path.stem if path.suffix == '.zarr' else path.name}.png")
 
 
 class Overview:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from mediagen.canvas import styles as style_maps
 from mediagen.canvas import swap
+from mediagen.canvas.cache import precision_in
 from mediagen.canvas.decide import decide, refuse_foreign
 from mediagen.canvas.memory import as_bytes, size_text
 from mediagen.canvas.overview import Overview
@@ -23,11 +25,13 @@ from mediagen.canvas.setup import (
     as_model,
     as_window,
     block_of,
+    resampled,
     styles_of,
 )
 from mediagen.canvas.target import bytes_upper_bound, local_path, plan_of, require_room
 from mediagen.canvas.warmup import choose_precision
 from mediagen.core.provenance import command_line
+from mediagen.core.resample import Resample
 from mediagen.errors import UsageError
 from mediagen.execute.heap import steady_heap
 from mediagen.io.layout import level_count
@@ -51,12 +55,14 @@ def paint(
     style_every: int | None = None,
     style_blend: int | None = None,
     style_map: str | Path | None = None,
+    resample: Sequence[Resample] | None = None,
     memory: str | int = MEMORY,
     block: tuple[int, int] | None = None,
     shard: tuple[int, int] | None = None,
     chunk: int = CHUNK,
     precision: str = "auto",
     compiled: bool = False,
+    cache: str | Path | None = None,
     device: str | None = "auto",
     workers: int = 0,
     scheduler: str | None = None,
@@ -69,8 +75,9 @@ def paint(
     """Paints the window into the OME-Zarr store `path`, with an overview PNG beside it; memory does not grow with it.
 
     Said again after an interruption, it goes on where it stopped. With `resume` and no width, everything is as the
-    canvas records it. `progress(done, total)` counts pixels; `should_stop()` is asked between units; what it stopped
-    says so in the report. Raises MediagenError.
+    canvas records it. Blocks that `mediagen view` has left in the folder `cache` are taken from there, and
+    `resample` are rectangles whose local structure is drawn anew. `progress(done, total)` counts
+    pixels; `should_stop()` is asked between units; what it stopped says so in the report. Raises MediagenError.
     """
     start = time.monotonic()
     path = local_path(path)
@@ -89,18 +96,19 @@ def paint(
         texture_seed = None if texture_seed is None else whole("texture_seed", texture_seed)
         styles = styles_of(seed, style_every, style_blend, style_map, texture_seed)
         window = as_window(network, x, y, width, height)
-        format_ = _precision(network, styles, where, precision, None if overwrite else path)
+        format_ = _precision(network, styles, where, precision, None if overwrite else path, cache)
         sides = block_of(network, format_, memory, block, where)
         plan = Plan(
             canvas=window, blocks=grid_of(network, *sides), shard=shard or choose_shard(sides, chunk), chunk=chunk,
             levels=level_count(window.width, window.height), precision=format_, compiled=compiled, seed=seed,
             structure_seed=structure_seed, styles=style_maps.to_json(styles),
+            resample=resampled(network, resample or ()),
         )  # fmt: skip
         _check_sizes(plan)
         options = resolved_options(plan, style_map, memory, block)
     record = make_record(network, plan, where, options)
     action = decide(path, record, resume=resume, overwrite=overwrite)
-    job = make_job(model, network, plan, where, workers, scheduler, progress, should_stop, memory=memory)
+    job = make_job(model, network, plan, where, workers, scheduler, progress, should_stop, memory=memory, cache=cache)
     if dry_run:
         return dry_report(path, job, time.monotonic() - start)
     if action == "nothing":
@@ -132,6 +140,7 @@ def resolved_options(
         "memory": None if block else size_text(as_bytes(memory)),
         "block": f"{block[0]}x{block[1]}" if block else None,
         "precision": plan.precision,
+        **({"resample": [",".join(map(str, astuple(one))) for one in plan.resample]} if plan.resample else {}),
     }
 
 
@@ -160,6 +169,7 @@ def make_job(
     should_stop: Callable[[], bool] | None,
     old: CanvasStore | None = None,
     memory: str | int | None = None,
+    cache: str | Path | None = None,
 ) -> Job:
     """The job of painting `plan`. Workers load the model by name, so `named` must be one then. Raises UsageError."""
     away: Workers | None = None
@@ -173,6 +183,7 @@ def make_job(
         away = Workers(count=workers, scheduler=scheduler, checkpoint=resolve(named)[1])
     return Job(
         plan=plan, model=model, device=device, memory=as_bytes(memory or MEMORY), workers=away, old=old,
+        cache=None if cache is None else Path(cache).absolute(),
         progress=progress or (lambda done, total: None), should_stop=should_stop or (lambda: False),
     )  # fmt: skip
 
@@ -197,15 +208,18 @@ def _recorded(path: Path) -> tuple[Plan, dict[str, Any]]:
     return plan_of(store), dict(store.attributes.get("options", {}))
 
 
-def _precision(model: CanvasModel, styles: Any, device: torch.device, asked: str, path: Path | None) -> Any:
-    """The number format asked for; for auto the one that a canvas at `path` records, else the fastest here."""
+def _precision(
+    model: CanvasModel, styles: Any, device: torch.device, asked: str, path: Path | None, cache: str | Path | None
+) -> Any:
+    """The number format asked for; for auto the one that a canvas at `path` or blocks in `cache` have, else the fastest."""
     if asked in ("fp32", "bf16", "fp16"):
         return asked
     if asked != "auto":
         raise UsageError(f"there is no precision {asked!r}; choose auto, fp32, bf16 or fp16")
     if path is not None and is_canvas(path):
         return plan_of(CanvasStore.open(path)).precision
-    return choose_precision(model, styles, device)
+    there = precision_in(Path(cache), model, device) if cache is not None else None
+    return there or choose_precision(model, styles, device)
 
 
 def _check_sizes(plan: Plan) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mediagen.core.geometry import Window
+from mediagen.core.resample import Resample
 from mediagen.core.styles import Precision
 from mediagen.models._spec import CanvasModel
 
@@ -72,6 +73,7 @@ class Plan:
     seed: int
     structure_seed: int | None
     styles: dict[str, Any]
+    resample: tuple[Resample, ...] = ()
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -105,13 +107,17 @@ class Plan:
         return 2 * self.blocks.count(column)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values; what was drawn anew is left out where nothing was."""
+        record = asdict(self)
+        return record if self.resample else {key: value for key, value in record.items() if key != "resample"}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Plan:
         """The plan that `to_json` wrote. Raises TypeError, KeyError or ValueError on anything else."""
         canvas, blocks = Window(**value["canvas"]), BlockGrid(**value["blocks"])
-        return cls(**{**value, "canvas": canvas, "blocks": blocks, "shard": tuple(value["shard"])})
+        anew = tuple(Resample(**rectangle) for rectangle in value.get("resample", ()))
+        shard = tuple(value["shard"])
+        return cls(**{**value, "canvas": canvas, "blocks": blocks, "shard": shard, "resample": anew})
 
     def over(self, canvas: Window, levels: int) -> Plan:
         """The same plan for another window of the plane."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from queue import SimpleQueue
@@ -18,8 +18,9 @@ import torch
 
 from mediagen.canvas.memory import as_bytes
 from mediagen.canvas.plan import BlockGrid, grid_of
-from mediagen.canvas.setup import MEMORY, as_model, as_window, block_of, lanes, styles_of
+from mediagen.canvas.setup import MEMORY, as_model, as_window, block_of, lanes, resampled, styles_of
 from mediagen.core.geometry import Window
+from mediagen.core.resample import Resample, local_field
 from mediagen.core.seeds import random_field
 from mediagen.core.styles import Precision, StyleMap
 from mediagen.execute.heap import steady_heap
@@ -32,11 +33,19 @@ LANE_THREADS = 1
 """Threads of torch in a lane on a CPU: more are slower, and would make the bits depend on their number."""
 
 
-def draw_fields(model: CanvasModel, window: Window, seed: int, structure_seed: int | None = None) -> list[np.ndarray]:
-    """Every random tensor that `window` needs; `structure_seed` replaces the seed of the local latents z_l."""
-    local = seed if structure_seed is None else structure_seed
+def draw_fields(
+    model: CanvasModel,
+    window: Window,
+    seed: int,
+    structure_seed: int | None = None,
+    resample: Sequence[Resample] = (),
+) -> list[np.ndarray]:
+    """Every random tensor that `window` needs; `structure_seed` and `resample` replace the seed of the local latents z_l."""
+    local, cell = seed if structure_seed is None else structure_seed, getattr(model, "cell", None)
     return [
-        random_field(local if field.name == "z_l" else seed, field.name, field.channels, field.window)
+        local_field(local, field.channels, field.window, resample, cell)
+        if field.name == "z_l"
+        else random_field(seed, field.name, field.channels, field.window)
         for field in model.fields(window)
     ]
 
@@ -47,7 +56,7 @@ class BlockSource:
     Blocks are painted in `len(painters)` lanes side by side; another thread draws the random fields of the next ones. On
     the CPU a lane is a single thread of torch: that is faster than sharing each layer between cores, and a block's bits
     then do not depend on how many cores there are, for torch picks some kernels by the number of its threads.
-    `keep` finished blocks stay at hand for windows to come.
+    `keep` finished blocks stay at hand for windows to come; those that `known` has need not be painted.
     """
 
     def __init__(
@@ -58,16 +67,18 @@ class BlockSource:
         *,
         seed: int,
         structure_seed: int | None = None,
+        resample: Sequence[Resample] = (),
         keep: int = 0,
+        known: Callable[[Index], np.ndarray | None] = lambda index: None,
     ) -> None:
-        self.model, self.blocks, self.keep = model, blocks, keep
-        self.seed, self.structure_seed = seed, structure_seed
-        self.painted = 0
+        self.model, self.blocks, self.keep, self.known = model, blocks, keep, known
+        self.seed, self.structure_seed, self.resample = seed, structure_seed, resample
+        self.painted = self.found = 0
         self.ahead = len(painters) + 1
         self._idle: SimpleQueue[Painter] = SimpleQueue()
         for painter in painters:
             self._idle.put(painter)
-        self._started: dict[Index, Future[np.ndarray]] = {}
+        self._started: dict[Index, Future[tuple[np.ndarray, bool]]] = {}
         self._finished: OrderedDict[Index, np.ndarray] = OrderedDict()
         self._threads = torch.get_num_threads()
         self._lane = threading.local()
@@ -105,17 +116,17 @@ class BlockSource:
 
     def _start(self, index: Index) -> None:
         if index not in self._started:
-            window = self.blocks.block(*index)
-            fields = self._drawing.submit(draw_fields, self.model, window, self.seed, self.structure_seed)
-            self._started[index] = self._lanes.submit(self._paint, window, fields)
+            prepared = self._drawing.submit(self._prepare, index)
+            self._started[index] = self._lanes.submit(self._paint, self.blocks.block(*index), prepared)
 
     def _block(self, index: Index) -> np.ndarray:
         if index in self._finished:
             self._finished.move_to_end(index)
             return self._finished[index]
         self._start(index)
-        block = self._started.pop(index).result()
-        self.painted += 1
+        block, found = self._started.pop(index).result()
+        self.found += found
+        self.painted += not found
         self._finished[index] = block
         while len(self._finished) > self.keep:
             self._finished.popitem(last=False)
@@ -125,9 +136,20 @@ class BlockSource:
         torch.set_num_threads(LANE_THREADS)
         self._lane.painter = self._idle.get()  # for good: what it keeps then lies beside what it computes
 
-    def _paint(self, window: Window, fields: Future[list[np.ndarray]]) -> np.ndarray:
+    def _prepare(self, index: Index) -> np.ndarray | list[np.ndarray]:
+        """The block itself where it is known, else its random fields."""
+        block, window = self.known(index), self.blocks.block(*index)
+        if block is not None:
+            return block
+        return draw_fields(self.model, window, self.seed, self.structure_seed, self.resample)
+
+    def _paint(self, window: Window, prepared: Future[np.ndarray | list[np.ndarray]]) -> tuple[np.ndarray, bool]:
+        """A block, and whether it was known."""
         painter: Painter = self._lane.painter
-        return painter.paint([window], [fields.result()])[0]
+        at_hand = prepared.result()
+        if isinstance(at_hand, np.ndarray):
+            return at_hand, True
+        return painter.paint([window], [at_hand])[0], False
 
 
 @steady_heap()
@@ -144,6 +166,7 @@ def render(
     style_blend: int | None = None,
     structure_seed: int | None = None,
     texture_seed: int | None = None,
+    resample: Sequence[Resample] = (),
     precision: Precision = "fp32",
     device: str | None = None,
     memory: str | int = MEMORY,
@@ -154,7 +177,7 @@ def render(
 
     `model` is a loaded model, or a checkpoint's name or file; the window defaults to the rows of the model's scene.
     `styles` is a style map (mediagen.canvas.styles); without one, a style per `style_every` pixels is drawn from the
-    seed. Raises UsageError.
+    seed; `resample` are rectangles whose local structure is drawn anew. Raises UsageError.
     """
     network = as_model(model)
     window = as_window(network, x, y, width, height)
@@ -163,5 +186,6 @@ def render(
     grid = grid_of(network, *block_of(network, precision, memory, block, where))
     count = lanes(network, grid.block(0, 0), precision, where, as_bytes(memory))
     painters = [network.painter(chosen, device=where, precision=precision, compiled=compiled) for _ in range(count)]
-    with BlockSource(network, painters, grid, seed=seed, structure_seed=structure_seed) as source:
+    anew = resampled(network, resample)
+    with BlockSource(network, painters, grid, seed=seed, structure_seed=structure_seed, resample=anew) as source:
         return source.window(window)

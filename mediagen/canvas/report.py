@@ -39,6 +39,7 @@ class Report:
     shards: int
     shards_written: int
     shards_skipped: int
+    blocks_from_cache: int
     precision: str
     block: tuple[int, int]
     interrupted: bool = False
@@ -77,6 +78,7 @@ def make_report(path: Path, job: Job, tally: Tally, seconds: float) -> Report:
         shards=plan.grid[0] * plan.grid[1],
         shards_written=tally.written,
         shards_skipped=tally.skipped,
+        blocks_from_cache=tally.found,
         precision=plan.precision,
         block=(plan.blocks.width, plan.blocks.height),
         interrupted=tally.interrupted,

@@ -37,7 +37,10 @@ class Workers:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Everything a painting needs besides its store. `old` is a canvas whose pixels are read instead of painted."""
+    """Everything a painting needs besides its store. `old` is a canvas whose pixels are read instead of painted.
+
+    `cache` is a folder of painted blocks (mediagen.canvas.cache), which are read too.
+    """
 
     plan: Plan
     model: CanvasModel
@@ -45,18 +48,23 @@ class Job:
     memory: int
     workers: Workers | None = None
     old: CanvasStore | None = None
+    cache: Path | None = None
     progress: Callable[[int, int], None] = lambda done, total: None
     should_stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """What a run did. `pixels` were painted by the model; those of skipped and of old shards are not among them."""
+    """What a run did. `pixels` are those of shards that were written, but for what came from an old canvas.
+
+    `blocks` were painted for them by the model, `found` in a folder of painted blocks.
+    """
 
     written: int = 0
     skipped: int = 0
     pixels: int = 0
     blocks: int = 0
+    found: int = 0
     interrupted: bool = False
     failed: list[dict[str, Any]] = field(default_factory=list)
     peaks: dict[int, int] = field(default_factory=dict)
@@ -129,7 +137,7 @@ def _runs(shards: Iterable[Shard], length: int) -> Iterator[list[Shard]]:
 
 def _paint_here(store: CanvasStore, job: Job, tally: Tally, on_written: Callable[[], None]) -> None:
     plan, pyramid, count = job.plan, Pyramid(store), _Count(job, tally)
-    with open_source(plan, job.model, job.device, job.memory) as source:
+    with open_source(plan, job.model, job.device, job.memory, job.cache) as source:
 
         def paint(unit: tuple[Shard, list[Shard]]) -> tuple[Shard, np.ndarray, int]:
             shard, following = unit
@@ -151,7 +159,7 @@ def _paint_here(store: CanvasStore, job: Job, tally: Tally, on_written: Callable
             on_result=lambda result: count.painted([result[0]], result[1]),
             should_stop=job.should_stop,
         )
-        tally.blocks, tally.interrupted = source.painted, outcome.stopped
+        tally.blocks, tally.found, tally.interrupted = source.painted, source.found, outcome.stopped
 
 
 def _paint_on_workers(
@@ -168,11 +176,12 @@ def _paint_on_workers(
             pyramid.done(0, *shard)
         on_written()
         tally.blocks += record["blocks"]
+        tally.found += record["found"]
         tally.peaks[record["process"]] = record["peak"]
         count.painted(shards, record["pixels"])
 
     outcome = run_cluster(
-        worker.describe(store, job.old, workers.checkpoint, job.device, job.memory),
+        worker.describe(store, job.old, workers.checkpoint, job.device, job.memory, job.cache),
         worker.paint_shards,
         _runs(count.missing(store), GPU_UNIT if on_gpu else SHARED_UNIT if job.plan.blocks_kept() else 1),
         workers=workers.count,

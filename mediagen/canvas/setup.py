@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from mediagen.canvas.plan import CPU_SLACK, choose_block
 from mediagen.canvas.stylefile import read_style_map
 from mediagen.canvas.styles import STYLE_EVERY, StretchStyle, UniformStyle, with_textures
 from mediagen.core.geometry import PLANE_LIMIT, Window
+from mediagen.core.resample import Resample
 from mediagen.core.styles import Precision, StyleMap
 from mediagen.errors import UsageError
 from mediagen.machine import whole
@@ -34,6 +36,8 @@ def as_model(model: Any) -> CanvasModel:
         from mediagen.checkpoint import load
 
         model = load(model)
+    if not hasattr(model, "painter") and hasattr(model, "instead"):
+        raise UsageError(f"{type(model).__name__} paints nothing by itself: {model.instead}")
     if not hasattr(model, "painter"):
         raise UsageError(f"{type(model).__name__} cannot paint a canvas; choose a model of the kind 'canvas'")
     if getattr(getattr(model, "config", None), "padding_free", True) is False:
@@ -82,6 +86,27 @@ def styles_of(
         return UniformStyle(seed, texture_seed)
     blend = every // 4 if blend is None else whole("style_blend", blend, least=0)
     return StretchStyle(seed, every, blend, texture_seed)
+
+
+MOST_RECTANGLES = 1000
+
+
+def resampled(model: CanvasModel, rectangles: Iterable[Resample]) -> tuple[Resample, ...]:
+    """Rectangles whose local structure is drawn anew, checked. Raises UsageError."""
+    found = tuple(rectangles)
+    if found and getattr(model, "cell", None) is None:
+        raise UsageError("this model has no local latents, so no part of its plane can be drawn anew (--resample)")
+    if len(found) > MOST_RECTANGLES:
+        raise UsageError(f"{len(found)} rectangles to draw anew; at most {MOST_RECTANGLES} are taken")
+    for one in found:
+        on_plane(
+            whole("resample x", one.x),
+            whole("resample y", one.y),
+            whole("resample width", one.width, least=1),
+            whole("resample height", one.height, least=1),
+        )
+        whole("resample seed", one.seed)
+    return found
 
 
 def block_of(

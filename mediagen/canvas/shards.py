@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from mediagen.canvas import styles as style_maps
+from mediagen.canvas.cache import known_blocks
 from mediagen.canvas.plan import Plan
 from mediagen.canvas.render import BlockSource
 from mediagen.canvas.setup import lanes
@@ -19,16 +21,22 @@ Shard = tuple[int, int]
 """(iy, ix) at level 0."""
 
 
-def open_source(plan: Plan, model: CanvasModel, device: torch.device, memory: int) -> BlockSource:
-    """The plan's blocks, painted by `model` on `device`, as many side by side as fit into `memory` bytes."""
+def open_source(
+    plan: Plan, model: CanvasModel, device: torch.device, memory: int, cache: Path | None = None
+) -> BlockSource:
+    """The plan's blocks, painted by `model` on `device`, as many side by side as fit into `memory` bytes.
+
+    Those that a folder of painted blocks has are taken from there.
+    """
     styles, block = style_maps.from_json(plan.styles), plan.blocks.block(0, 0)
     painters = [
         model.painter(styles, device=device, precision=plan.precision, compiled=plan.compiled)
         for _ in range(lanes(model, block, plan.precision, device, memory))
     ]
     return BlockSource(
-        model, painters, plan.blocks, seed=plan.seed, structure_seed=plan.structure_seed, keep=plan.blocks_kept()
-    )
+        model, painters, plan.blocks, seed=plan.seed, structure_seed=plan.structure_seed, resample=plan.resample,
+        keep=plan.blocks_kept(), known=known_blocks(cache, plan, model, device),
+    )  # fmt: skip
 
 
 def parts_to_paint(window: Window, old: CanvasStore | None) -> list[Window]:

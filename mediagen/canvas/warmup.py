@@ -58,6 +58,12 @@ def choose_precision(model: CanvasModel, styles: StyleMap, device: torch.device)
     return best
 
 
+def _is_clear(times: Sequence[float]) -> bool:
+    """Whether the fastest needs less than half as long as any other: more rounds would change nothing."""
+    first, *others = sorted(times)
+    return bool(others) and first < others[0] / 2
+
+
 def _least(
     painters: Sequence[Painter], window: Window, fields: Sequence[np.ndarray], clock: Callable[[], float]
 ) -> list[float]:
@@ -68,12 +74,12 @@ def _least(
         for painter in painters:
             painter.paint([window], [fields])
         least = [float("inf")] * len(painters)
-        for _ in range(ROUNDS):
+        for round_ in range(ROUNDS):
             for i, painter in enumerate(painters):
                 start = clock()
                 painter.paint([window], [fields])
                 least[i] = min(least[i], clock() - start)
-            if min(least) > LONG:
+            if min(least) > LONG or (round_ and _is_clear(least)):
                 break
     finally:
         torch.set_num_threads(threads)

@@ -36,7 +36,14 @@ class Worker:
     source: BlockSource
 
 
-def describe(store: CanvasStore, old: CanvasStore | None, checkpoint: Path, device: torch.device, memory: int) -> Call:
+def describe(
+    store: CanvasStore,
+    old: CanvasStore | None,
+    checkpoint: Path,
+    device: torch.device,
+    memory: int,
+    cache: Path | None = None,
+) -> Call:
     """How a worker makes itself ready: paths and names only."""
     arguments = {
         "store": str(store.path),
@@ -44,6 +51,7 @@ def describe(store: CanvasStore, old: CanvasStore | None, checkpoint: Path, devi
         "checkpoint": str(checkpoint.resolve()),
         "device": device.type,
         "memory": memory,
+        "cache": str(cache) if cache else None,
     }
     return Call(target=f"{__name__}:make", arguments=arguments)
 
@@ -60,7 +68,9 @@ def checks(store: CanvasStore, checkpoint: Path) -> list[Check]:
     ]  # fmt: skip
 
 
-def make(store: str, old: str | None, checkpoint: str, device: str, memory: int, threads: int) -> Worker:
+def make(
+    store: str, old: str | None, checkpoint: str, device: str, memory: int, cache: str | None, threads: int
+) -> Worker:
     """Opens the store and loads the model, once a worker. Raises WorkerError if it would paint other bits here."""
     keep_heap()
     torch.set_num_threads(threads)
@@ -69,7 +79,7 @@ def make(store: str, old: str | None, checkpoint: str, device: str, memory: int,
     if unlike:
         raise WorkerError(f"this worker would not paint the same bits ({'; '.join(unlike)})")
     plan = plan_of(canvas)
-    source = open_source(plan, as_model(Path(checkpoint)), here, memory)
+    source = open_source(plan, as_model(Path(checkpoint)), here, memory, Path(cache) if cache else None)
     return Worker(canvas, CanvasStore.open(old) if old else None, plan, source)
 
 
@@ -81,11 +91,12 @@ class Painted:
     last: np.ndarray
     pixels: int
     blocks: int
+    found: int
 
 
 def paint_shards(worker: Worker, shards: Sequence[Shard]) -> Painted:
     """Paints shards; the next one is painted while the one before is written."""
-    before, pixels = worker.source.painted, 0
+    before, found, pixels = worker.source.painted, worker.source.found, 0
 
     def paint(unit: tuple[Shard, Sequence[Shard]]) -> tuple[Shard, np.ndarray]:
         nonlocal pixels
@@ -104,7 +115,7 @@ def paint_shards(worker: Worker, shards: Sequence[Shard]) -> Painted:
     last: deque[np.ndarray] = deque(maxlen=1)
     units = [(shard, shards[i + 1 :]) for i, shard in enumerate(shards)]
     run_inline(paint, units, finish=finish, on_result=last.append)
-    return Painted([*shards], last[0], pixels, worker.source.painted - before)
+    return Painted([*shards], last[0], pixels, worker.source.painted - before, worker.source.found - found)
 
 
 def write_last(worker: Worker, painted: Painted) -> dict[str, Any]:
@@ -114,6 +125,7 @@ def write_last(worker: Worker, painted: Painted) -> dict[str, Any]:
         "shards": painted.shards,
         "pixels": painted.pixels,
         "blocks": painted.blocks,
+        "found": painted.found,
         "process": os.getpid(),
         "peak": peak_memory(),
     }

@@ -23,14 +23,15 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def command_line(command: str, options: Mapping[str, object]) -> str:
-    """`mediagen COMMAND --key value ...`: None and False are left out, True is a bare flag."""
+    """`mediagen COMMAND --key value ...`: None and False are left out, True is a bare flag, a list is an option repeated."""
     words = ["mediagen", command]
     for key, value in options.items():
         if value is None or value is False:
             continue
-        words.append("--" + key.replace("_", "-"))
-        if value is not True:
-            words.append(str(value))
+        for one in value if isinstance(value, list) else [value]:
+            words.append("--" + key.replace("_", "-"))
+            if one is not True:
+                words.append(str(one))
     return shlex.join(words)
 
 

@@ -116,7 +116,7 @@ class Worker:
         self.process.kill()
         code = self.process.wait()
         if not self.greeted:
-            raise DataError(f"the process that decodes videos does not start (exit code {code})")
+            raise DataError(f"the process that decodes videos does not start ({_how(code)}); is there enough memory?")
         with self._ends:
             if self.closing:
                 raise DataError("decoding was stopped")

@@ -66,7 +66,10 @@ class VideoFolder:
         A file is given up after `stall` seconds without a frame, or after `longest` in all.
         """
         self.path, self.needs = Path(path), needs
-        wanted = Wanted(height=needs.height, width=needs.width, fps=needs.fps, resize=needs.resize)
+        try:
+            wanted = Wanted(height=needs.height, width=needs.width, fps=needs.fps, resize=needs.resize)
+        except ValueError as error:
+            raise DataError(f"the model asks for what videos cannot give: {error}") from None
         place = cache if cache is not None else default_place()
         listing = list_videos(self.path, place)
         try:

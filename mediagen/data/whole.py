@@ -110,7 +110,7 @@ class WholePictures:
         width, height = picture.size
         if self.by == "cover":
             assert self.size is not None
-            return _covering(picture, *self.size)
+            return covering(picture, *self.size)
         scale = self.side / (height if self.by == "height" else max(width, height))
         if self.by == "height" and scale > MAX_ENLARGEMENT:
             raise DataError(f"{width} x {height} is too small for {self.side} rows")
@@ -122,7 +122,7 @@ class WholePictures:
         return np.asarray(picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
-def _covering(picture: Image.Image, width: int, height: int) -> np.ndarray:
+def covering(picture: Image.Image, width: int, height: int) -> np.ndarray:
     """Scaled to cover the size, cut at the centre. Raises DataError."""
     scaled = fit(picture, height=height, crop=width, square=False)
     left = (scaled.shape[1] - width) // 2

@@ -1,7 +1,7 @@
 """What the C library does with freed memory while a process computes one block after the other. glibc only; else nothing.
 
 By default every thread gets a heap of its own, and large pieces go back to the system when they are freed: a wide canvas
-then spends a fifth of its time on fresh pages, and its peak creeps upward while pieces of many sizes share many heaps.
+then spends a quarter of its time on fresh pages, and its peak creeps upward while pieces of many sizes share many heaps.
 One heap that keeps what it has is as large as the busiest moment, which comes early, and costs nothing afterwards.
 """
 

@@ -37,6 +37,11 @@ _BAND = 256  # Rows of the picture that are drawn at once.
 _LANCZOS = 3  # How many pixels of the smaller picture its filter reaches to each side.
 
 
+def overview_path(path: Path) -> Path:
+    """Where the picture of a canvas is put: pano.zarr -> pano.png."""
+    return path.with_name(f"{path.stem if path.suffix == '.zarr' else path.name}.png")
+
+
 @dataclass(frozen=True)
 class Folding:
     """Strips of a canvas: `windows` counted from the array's corner, each drawn at `scale`, stacked down or across."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from mediagen.io.halve import halve as halve
 from mediagen.io.store import CanvasStore
 
 Shard = tuple[int, int, int]
@@ -91,22 +92,3 @@ class Pyramid:
             self._halved[shard] = halve(planar)
         while len(self._halved) > HALVED_KEPT:
             self._halved.popitem(last=False)
-
-
-def halve(planar: np.ndarray) -> np.ndarray:
-    """Mean of 2 x 2 pixels, (a + b + c + d + 2) // 4, of (3, h, w) uint8; an odd last row or column counts twice."""
-    _, height, width = planar.shape
-    if height % 2 or width % 2:
-        planar = np.pad(planar, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    # Two neighbours of a row as one 16-bit number: half as many numbers to go through, and none of them strided.
-    pairs = np.ascontiguousarray(planar).view(np.uint16)
-    out = np.empty((len(pairs), pairs.shape[1] // 2, pairs.shape[2]), np.uint8)
-    for colour, half in zip(pairs, out, strict=True):
-        total = colour & 0xFF
-        total += colour >> 8
-        rows = total[0::2]
-        rows += total[1::2]
-        rows += 2
-        rows >>= 2
-        half[:] = rows
-    return out

@@ -41,7 +41,7 @@ def array_options(level: Level) -> dict[str, Any]:
 def encode(level: Level, planar: np.ndarray) -> bytes:
     """The bytes of one shard: same pixels, same bytes. A picture cut by the array's end is filled up with zeros.
 
-    These are the bytes that zarr would write (a test compares them; reading is left to zarr), made at once in this thread:
+    These are the bytes that zarr would write (a test compares them), made at once in this thread:
     zarr copies every chunk twice and hands it to and fro between threads, all of which costs the threads that paint.
     """
     side, frames, end = level.chunk, [], 0
@@ -74,6 +74,37 @@ def _morton(rows: int, columns: int) -> list[tuple[int, int]]:
         return found
 
     return sorted(((y, x) for y in range(rows) for x in range(columns)), key=code)
+
+
+def read_chunk(file: Path, level: Level, y: int, x: int) -> np.ndarray | None:
+    """Inner chunk (y, x) of a shard, planar (3, side, side), past zarr and its threads: the calling one does the work.
+
+    None where there is no shard, or none that was written to its end; what lies beyond the array's end is zero. Raises
+    OSError, or ValueError on damage.
+    """
+    rows, columns = level.shard_height // level.chunk, level.shard_width // level.chunk
+    footer = 16 * rows * columns + 4
+    try:
+        handle = os.open(file, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        size = os.fstat(handle).st_size
+        tail = os.pread(handle, footer, size - footer) if size > footer else b""
+        if len(tail) != footer or google_crc32c.value(tail[:-4]) != int.from_bytes(tail[-4:], "little"):
+            return None
+        offset, length = (int(n) for n in np.frombuffer(tail, "<u8", 2, 16 * (y * columns + x)))
+        if offset + length > size - footer:
+            raise ValueError("its index points beyond its end")
+        data = os.pread(handle, length, offset)
+    finally:
+        os.close(handle)
+    pixels = np.empty((3, level.chunk, level.chunk), np.uint8)
+    try:
+        _COMPRESSOR.decode(data, pixels)
+    except RuntimeError as error:
+        raise ValueError(f"chunk ({y}, {x}): {error}") from None
+    return pixels
 
 
 def is_whole(file: Path, chunks: int) -> bool:

@@ -92,6 +92,15 @@ class ClipLayout:
         return -(-self.width // step) * step, -(-self.height // step) * step
 
     @property
+    def takes_planes(self) -> bool:
+        """Whether frames may be given as the coder's own planes, (H * 3 / 2, W): luma, then the two of chroma.
+
+        Their rows have no room behind them, where x264 would look; so they must be whole groups of 16 samples.
+        """
+        coded = self.codec in CODECS and CODECS[self.codec].pixels == "yuv420p"
+        return coded and self.width % 32 == 0 and self.height % 2 == 0
+
+    @property
     def threads(self) -> int:
         return THREADS if self.width * self.height >= THREADS_FROM else 1
 

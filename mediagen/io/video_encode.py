@@ -73,7 +73,10 @@ class SegmentCoder:
         self._in_segment = 0
 
     def code(self, frame: np.ndarray, last: bool) -> Iterator[av.Packet[VideoStream]]:
-        """What is ready after one more frame (H, W, 3); `last` ends its segment. Times count from the segment's start."""
+        """What is ready after one more frame; `last` ends its segment. Times count from the segment's start.
+
+        A frame is (H, W, 3), or (H * 3 / 2, W) where the layout takes planes: BT.709 in studio range.
+        """
         self._encoder = self._encoder or open_encoder(self.layout)
         picture = self._converted(frame)
         picture.pts, picture.time_base = self._in_segment, 1 / self.layout.fps
@@ -84,6 +87,9 @@ class SegmentCoder:
             self._encoder, self._in_segment = None, 0
 
     def _converted(self, frame: np.ndarray) -> av.VideoFrame:
+        if frame.ndim == 2:
+            assert self.layout.takes_planes, "these planes would have to be copied"
+            return av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="yuv420p")
         pixels = CODECS[self.layout.codec].pixels
         raw = av.VideoFrame.from_numpy_buffer(self._even(frame), format="rgb24")
         if pixels != "yuv420p":

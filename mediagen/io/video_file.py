@@ -18,6 +18,8 @@ from mediagen.io.video_encode import open_encoder
 from mediagen.io.video_place import PART, kept_of, part_of
 
 KIND = "clip"
+LARGEST = 2**63
+"""No number of a record is larger; JSON can hold infinite ones."""
 
 
 class ClipFile(Protocol):
@@ -26,7 +28,7 @@ class ClipFile(Protocol):
     done: int
 
     def add(self, frames: np.ndarray) -> None:
-        """The next frames, (n, H, W, 3) uint8, in order. Raises StoreError."""
+        """The next frames, (n, H, W, 3) uint8, in order; or planes, where the layout takes them. Raises StoreError."""
         ...
 
     def close(self) -> None:
@@ -40,8 +42,11 @@ class ClipFile(Protocol):
 
 def read_record(path: Path) -> dict[str, Any] | None:
     """What a clip of ours, or the part of one, says of its making; None for any other file, or none."""
+    if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for somebody to write into it
+        return None
     try:
-        match "png" if path.suffix == PART else container_of(path):
+        kind = "png" if path.suffix == PART else container_of(path)
+        match kind:
             case "gif":
                 text = video_gif.read_comment(path)
             case "png":
@@ -51,7 +56,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
         found = json.loads(text or "null")
     except (UsageError, ValueError, RecursionError):
         return None
-    return found if _is_record(found) else None
+    return found if _is_record(found) and found["plan"]["container"] == kind else None
 
 
 def frames_of(path: Path, record: Mapping[str, Any], *, deep: bool = False) -> int:
@@ -71,7 +76,9 @@ def _is_record(found: Any) -> bool:
     if not isinstance(found, dict) or found.get("kind") != KIND or not isinstance(found.get("plan"), dict):
         return False
     plan, counts = found["plan"], ("width", "height", "frames", "fps")
-    return "container" in plan and all(isinstance(plan.get(key), int | float) and plan[key] > 0 for key in counts)
+    return "container" in plan and all(
+        isinstance(plan.get(key), int | float) and 0 < plan[key] < LARGEST for key in counts
+    )
 
 
 def open_clip(path: Path, layout: ClipLayout, record: Mapping[str, Any]) -> ClipFile:

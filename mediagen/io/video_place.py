@@ -69,7 +69,7 @@ def _lock(handle: int, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise StoreError(f"{path}: another process is writing this clip; wait for it or stop it") from None
+        raise StoreError(f"{path}: another process is writing it; wait for it or stop it") from None
     except OSError:  # Some network file systems cannot lock.
         return
 

@@ -5,7 +5,7 @@ Pictures are (N, 3, H, W) in [-1, 1]; features (positions, channels).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -32,6 +32,19 @@ def patch_distance(samples: Tensor, picture: Tensor, seed: int = 0) -> float:
     return sliced_wasserstein(real, samples[:, :, :height, :width], rng)
 
 
+def smoothness(pictures: Sequence[Tensor], shares: Sequence[float]) -> float:
+    """How fast pictures (3, H, W) of one noise change along a blend, per unit of its share (Meta Internal Learning, Fig. 8).
+
+    |difference| is summed over the colours and averaged over the pixels and the steps.
+    `shares` are those of the pictures, in order; smaller is smoother.
+    """
+    steps = [
+        float((b - a).abs().sum(0).mean()) / float(v - u)
+        for a, b, u, v in zip(pictures, pictures[1:], shares, shares[1:], strict=False)
+    ]
+    return sum(steps) / len(steps)
+
+
 def frechet(first: Tensor, second: Tensor) -> float:
     """Frechet distance of two sets of features (positions, channels), as normal distributions, in float64."""
     means, spreads = [], []
@@ -44,15 +57,18 @@ def frechet(first: Tensor, second: Tensor) -> float:
     return max(0.0, float(apart))
 
 
-def sifid(real: Tensor, fake: Tensor, features: Callable[[Tensor], Tensor]) -> float:
+def sifid(real: Tensor, fake: Tensor, features: Callable[[Tensor], Tensor], *, least: bool = False) -> float:
     """Single Image FID (SinGAN): each position of a feature map is a sample; mean over the fakes.
+
+    `least` takes the smallest of the fakes' instead: Meta Internal Learning calls that SIFID, of 100, and the mean mSIFID.
 
     `features` maps pictures (N, 3, H, W) to maps (N, C, h, w). The published score takes Inception's 192 channels before its
     second pooling; no weights ship here, so give your own. Report it with `diversity`: a copy has a score of 0.
     """
     with torch.no_grad():
         maps = [features(x).flatten(2).mT for x in (real.reshape(1, *real.shape[-3:]), fake)]
-    return sum(frechet(maps[0][0], other) for other in maps[1]) / len(fake)
+    found = [frechet(maps[0][0], other) for other in maps[1]]
+    return min(found) if least else sum(found) / len(found)
 
 
 def _root(matrix: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Everything here is structural (typing.Protocol): a model subclasses nothing of o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -169,7 +169,8 @@ class CanvasModel(Protocol):
     scene: Window
     """Where the trained scene lies: `y` and `height` give a canvas's default rows; `width` is what was seen.
 
-    A model whose plane has only some rows, like a photograph's, says so by one attribute more: `rows`, an Interval.
+    A model whose plane has only some rows, like a photograph's, says so by one attribute more: `rows`, an Interval. One
+    whose local latents z_l can be drawn anew in places has a `cell` (mediagen.core.resample.Cell).
     """
 
     def fields(self, window: Window) -> list[Field]:
@@ -255,3 +256,5 @@ class ModelSpec:
     """Latent name -> its prior, for the checkpoint's header."""
     defaults: Callable[[Any], Mapping[str, int]] | None = None
     """Configuration -> the `iterations` and `batch` it is trained with unless the user says others."""
+    recipes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Preset -> the same, for presets that were published with numbers of their own."""

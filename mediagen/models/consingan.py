@@ -29,12 +29,13 @@ from torch import Tensor, nn
 from mediagen.core.geometry import Field, Interval, Window
 from mediagen.errors import UsageError
 from mediagen.models._spec import Batch, ModelSpec, Phase, WholePictureNeeds
-from mediagen.nn.naive import cut_out, shuffle_rectangles
+from mediagen.nn.naive import EDIT_NOISE, cut_out, shuffle_rectangles
 from mediagen.nn.padding_free import fit
 from mediagen.nn.pyramid_generator import PyramidGenerator
 from mediagen.nn.pyramid_painter import fresh_noise, noise_of, window_of
 from mediagen.nn.single_image import Box, initialise, mirrored, place, pyramid_sizes, seen, shifted, shrunk, stack
-from mediagen.objectives.wgan_gp import critic_wasserstein, generator_wasserstein, gradient_penalty
+from mediagen.objectives.wasserstein import critic_wasserstein, generator_wasserstein
+from mediagen.objectives.wgan_gp import gradient_penalty
 
 PATCH = 11
 """Side in pixels of what one score of the critic sees."""
@@ -63,6 +64,8 @@ class Config:
     slope: float = 0.05  # of LeakyReLU; 0.3 for tasks other than generation
     norm: bool = False  # batch norm in the generator, for tasks other than generation
     between: Literal["features", "pictures"] = "features"  # pictures: SinGAN's stages, each with its own head and tail
+    upsampling: Literal["cubic", "linear"] = "cubic"  # between stages [C]; linear where mil has made the weights
+    noise_beyond: bool = False  # noise is added to the padding too, as mil has it; for SinGAN's stages
     waves: int = 0  # cosines of the row that head and critic are told (ours); 0 as published
     # Training (sections 3 and 4).
     concurrent: int = 3  # T: blocks that are trained together
@@ -94,8 +97,10 @@ class Config:
             (self.iterations and min(self.iterations) >= 1, "iterations must be at least 1 a stage"),
             (not self.waves or self.unbounded != "xy", "rows have no number on a plane without bounds: waves=0"),
             (0 <= self.mirror < 12, "mirror is at most 11 rows"),
+            (not self.mirror or self.unbounded != "xy", "a plane without bounds has no ends to mirror: mirror=0"),
             (0 <= self.silent < max(2, self.stages), "the coarsest stage cannot be silent"),
             (not any(0 < side < 12 for side in self.window), "a window needs at least 12 px a side"),
+            (self.stagewise or not self.noise_beyond, "noise_beyond is for pictures between stages"),
         ):  # fmt: skip
             if not sound:
                 raise UsageError(told)
@@ -283,7 +288,7 @@ class Objective:
             guide = shrunk(batch["guides"], self.generator.axes(), 0)
             return mirrored(guide, window.rows, window.columns)
         naive = [(cut_out if task == "harmonisation" else shuffle_rectangles)(small, rng) for _ in z]
-        return mirrored(torch.cat(naive), window.rows, window.columns) + (0.1 * z if task == "editing" else 0.0)
+        return mirrored(torch.cat(naive), window.rows, window.columns) + (EDIT_NOISE * z if task == "editing" else 0.0)
 
     def reconstruct(self, stage: int, out: Box, batch: Batch, trained: int = 0) -> Tensor:
         """G_n(x_0) at `out`: the coarsest picture, mirrored around itself, for z_0, and noise that stays the same."""
@@ -359,7 +364,8 @@ def adam(config: Config, groups: list[tuple[list[nn.Parameter], float]]) -> torc
 PAPER = Config()
 OTHER_TASK = replace(PAPER, slope=0.3, norm=True, iterations=(1000,))
 SMALL = Config(side=160, by="height", stages=5, unbounded="x", waves=4, window=(96, 128), penalty_share=0.5, penalty=1.0,
-               drift=0.001, mirror=5, silent=1, ema_half_life=50.0, iterations=(1500, 1000, 800, 600, 500))  # fmt: skip
+               drift=0.001, mirror=5, silent=1, ema_half_life=50.0, iterations=(1500, 1000, 800, 600, 500),
+               walk_from=0, momentum=0.95)  # fmt: skip
 PRESETS = {
     "paper": PAPER,
     "small": SMALL,

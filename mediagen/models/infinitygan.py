@@ -120,7 +120,7 @@ class Generator(nn.Module):
             inputs = channels
         self.slots = 2 * len(config.channels) + 1
         side, half = config.scene, -(config.scene // 2)
-        self.lattice = Lattice(config.scale, 0, half)
+        self.lattice, self.cell = Lattice(config.scale, 0, half), (config.scale, config.scale)
         self.scene = Window(0, half, side, side)
 
     def plan(self, out: Interval) -> list[Step]:

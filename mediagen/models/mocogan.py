@@ -64,9 +64,9 @@ class Config:
     channels: tuple[int, ...] = (512, 256, 128, 64)  # of G_I
     leak: float = 0.0  # of G_I's rectifiers; 0.2 as Table 6 says, 0 [C]
     image_critic: Literal["patch", "full", "none"] = "patch"  # D_I; none is Table 4's ablation
-    image_channels: tuple[int, ...] = (64, 128, 256)
-    video_critic: Literal["patch", "full"] = "full"  # D_V; Table 6's ends at 256 channels with a map, like patch
-    video_channels: tuple[int, ...] = (64, 128, 256, 512)
+    image_channels: tuple[int, ...] = (64, 128, 256)  # full has one more, twice as wide [C]
+    video_critic: Literal["patch", "full"] = "full"  # D_V; patch is Table 6's, which ends with a map
+    video_channels: tuple[int, ...] = (64, 128, 256, 512)  # patch leaves out the last
     first_norm: bool = False  # batch norm after the critics' first convolutions, as in Table 6; none [C]
     r1: float = 0.0  # weight of a gradient penalty on D_V (ours)
     r1_every: int = 16  # iterations; it counts as many times then
@@ -85,14 +85,18 @@ class Config:
     resize: tuple[int, int] | None = None  # before the centre is cut out; (85, 64) for UCF-101
 
     def __post_init__(self) -> None:
-        layers, needed = len(self.channels), 3 * len(self.video_channels) + 4
+        # The critics' convolutions before the last.
+        image = len(self.image_channels) + (self.image_critic == "full")
+        video = len(self.video_channels) - (self.video_critic == "patch")
+        layers, needed = len(self.channels), 3 * video + 4
         counts = (self.content, self.motion, self.noise, self.field_width, self.size, self.stride, self.r1_every)
         widths = (*self.channels, *self.image_channels, *self.video_channels)
         for wrong, why in (
             (min(counts + widths) < 1, "widths, sizes and numbers must be at least 1"),
+            (self.categories < 0 or not 0.1 <= self.video_fps <= 1000, "categories: 0 on; video_fps: 0.1 to 1000"),
             (self.size % 2**layers, f"size {self.size} is no multiple of {2**layers}, of {layers} layers"),
-            (self.size >> len(self.video_channels) < 4, f"{self.size} pixels are too few for so many video_channels"),
-            (self.size >> len(self.image_channels) < 4, f"{self.size} pixels are too few for so many image_channels"),
+            (self.size >> video < 4, f"{self.size} pixels are too few for so many video_channels"),
+            (self.size >> image < 4, f"{self.size} pixels are too few for so many image_channels"),
             (self.frames < needed, f"the video critic needs at least {needed} frames"),
             (min((self.frames, *self.lengths)) < self.frames, f"lengths must be at least {self.frames}, the frames"),
             (self.lengths and self.image_to_video, "lengths go not with image_to_video: frame 0 must be seen"),
@@ -165,8 +169,7 @@ class Generator(nn.Module):
         """(B, T, d_M) motion codes -> clips (B, 3, T, H, W), channels last."""
         count = motion.shape[1]
         content, category = (x.repeat_interleave(count, dim=0) for x in (drawn.content, drawn.category))
-        made = self.frames(content, motion.flatten(0, 1), category)
-        return made.unflatten(0, (-1, count)).transpose(1, 2)
+        return self.frames(content, motion.flatten(0, 1), category).unflatten(0, (-1, count)).transpose(1, 2)
 
     def forward(self, drawn: Latents, times: Sequence[float]) -> Tensor:
         return self.clips(drawn, self.motion(drawn, times))
@@ -335,18 +338,17 @@ class Objective:
 
     def samples(self, network: nn.Module, count: int, rng: torch.Generator) -> Tensor:
         assert isinstance(network, Generator)
-        drawn = network.started(self.draw(count, rng), self.pictures(count))
+        drawn = network.started(self.draw(count, rng), self.pictures(count, rng))
         return network.forward(drawn, range(self.config.frames))
 
-    def pictures(self, count: int) -> Tensor | None:
-        return recall(self.state["pictures"], count) if "pictures" in self.state else None
+    def pictures(self, count: int, rng: torch.Generator | None = None) -> Tensor | None:
+        return recall(self.state["pictures"], count, rng) if "pictures" in self.state else None
 
     def shown(self, network: nn.Module, seed: int, contents: int, motions: int) -> Tensor:
         """Every content with every motion, as clips (contents * motions, 3, T, H, W)."""
         assert isinstance(network, Generator)
         drawn = self.draw(contents * motions, torch.Generator(self.device).manual_seed(seed))
-        index = torch.arange(contents * motions, device=self.device)
-        row, column = index // motions, index % motions
+        row, column = torch.cartesian_prod(torch.arange(contents), torch.arange(motions)).T.to(self.device)
         pictures = self.pictures(contents)
         category = column % max(1, network.categories)
         drawn = Latents(drawn.content[row], drawn.start[column], drawn.noise[column], category)
@@ -364,14 +366,10 @@ class Objective:
 
 PAPER = Config()
 # Half the channels; more pictures, noise and an average make up for what few iterations on a CPU leave unsteady.
-SMALL = replace(
-    PAPER, channels=(256, 128, 64, 32), image_channels=(32, 64, 128), video_channels=(32, 64, 128, 256), images=10,
-    instance_noise=0.1, ema_half_life=1000.0,
-)  # fmt: skip
-TINY = Config(
-    content=6, motion=4, noise=3, size=16, frames=10, channels=(12, 8), image_channels=(8,), video_channels=(8, 12),
-    images=2, field_width=7,
-)  # fmt: skip
+SMALL = replace(PAPER, channels=(256, 128, 64, 32), image_channels=(32, 64, 128), video_channels=(32, 64, 128, 256), images=10,
+                instance_noise=0.1, ema_half_life=1000.0)  # fmt: skip
+TINY = Config(content=6, motion=4, noise=3, size=16, frames=10, channels=(12, 8), image_channels=(8,), video_channels=(8, 12),
+              images=2, field_width=7)  # fmt: skip
 PRESETS = {
     "paper": PAPER,
     "paper-96": replace(PAPER, size=96),
@@ -381,6 +379,7 @@ PRESETS = {
     "small-ode": replace(SMALL, temporal="ode", motion=16),
     "tiny": TINY,
 }  # fmt: skip
+RECIPES = {name: {"batch": 3, "iterations": 100_000} for name in PRESETS if name.startswith("paper")}  # [C]
 
 SPEC = ModelSpec(
     kind="video",
@@ -396,5 +395,6 @@ SPEC = ModelSpec(
         fps=config.video_fps if config.retime else None, resize=config.resize,
         categories=config.categories if config.supervised else 0,
     ),
+    recipes=RECIPES,
     latents={"z_C": "N(0, I), once a clip", "h_0": "N(0, I), once a clip", "epsilon": "N(0, I), once a frame"},
 )  # fmt: skip

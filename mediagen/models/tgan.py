@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -60,7 +60,7 @@ class Config:
     slow: bool = True  # G_1 sees z_0 too; False is the ablation G_1(z_1) of Table 3
     generator: Literal["frames", "volume"] = "frames"  # volume: the 3-D model of section 6.3
     volume_channels: tuple[int, ...] = (512, 256, 128, 64)  # of its linear layer and deconvolutions
-    categories: int = 0  # V; 0 for none
+    categories: int = field(default=0, metadata={"min": 0})  # V; 0 for none
     colours: Literal[1, 3] = 3
     upsample: Mode = "deconv"  # of frames and volumes; time is always Table 1's
     # The differential equation, where there is one (Gordon and Parde 2020, sizes as released).
@@ -83,8 +83,8 @@ class Config:
     shared_fakes: bool = True  # one generated batch serves both steps of an iteration [C]
     ema_half_life: float = 0.0  # clips; 0 for no average
     # Videos.
-    stride: int = 1
-    video_fps: float = 25.0  # of the videos, before the stride
+    stride: int = field(default=1, metadata={"min": 1})
+    video_fps: float = field(default=25.0, metadata={"min": 0.1, "max": 1000})  # of the videos, before the stride
     retime: bool = False  # bring every video to video_fps first
     squeeze: bool = False  # scale to 85 x 64 whatever the shape, as for UCF-101; videos of 4:3 look the same either way
 
@@ -378,6 +378,7 @@ PRESETS = {
     "tiny": Config(latent=6, frame_latent=6, temporal_channels=(8, 6, 6), corner=6, channels=(8, 6), equation_width=7,
                    equation_hidden=(7,), volume_channels=(8, 6), critic_channels=(6, 8)),
 }  # fmt: skip
+RECIPES = {name: {"batch": 32, "iterations": 100_000} for name in PRESETS if name.startswith("paper")}  # [C]
 
 SPEC = ModelSpec(
     kind="video",
@@ -393,5 +394,6 @@ SPEC = ModelSpec(
         fps=config.video_fps if config.retime else None, categories=config.categories,
         resize=(round(85 / 64 * config.size), config.size) if config.squeeze else None,
     ),
+    recipes=RECIPES,
     latents={"z_0": "U(-1, 1), once a clip", "epsilon": "N(0, I), once a frame, where time is an SDE"},
 )  # fmt: skip

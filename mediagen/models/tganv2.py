@@ -18,7 +18,6 @@ Layout: B clips, C channels, T frames, H, W; N = B T frames folded into one axis
 from __future__ import annotations
 
 import itertools
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -33,10 +32,11 @@ from torch import Tensor, nn
 from mediagen.core.clips import ClipRequest
 from mediagen.errors import UsageError
 from mediagen.models._spec import Batch, ClipNeeds, ModelSpec, Phase
+from mediagen.nn.clip_path import uniform_row
 from mediagen.nn.clip_views import LevelViews
 from mediagen.nn.conv_lstm import ConvLSTM
 from mediagen.nn.differential import map_equation
-from mediagen.nn.playback import Playback, asked, normal_rows, play, request_noise, skip
+from mediagen.nn.playback import Playback, asked, play, request_noise, skip
 from mediagen.nn.residual3d import LevelCritics, glorot
 from mediagen.nn.sheets import clip_grid, contact_sheet
 from mediagen.nn.temporal import Noise, Temporal, first, rollout
@@ -53,11 +53,11 @@ class Config:
     height: int = 192
     width: int = 192
     frames: int = 16
-    stride: int = 1  # of the frames that a clip is made of
-    video_fps: float = 25.0  # of the videos, before the stride; UCF-101 has 25
+    stride: int = field(default=1, metadata={"min": 1})  # of the frames that a clip is made of
+    video_fps: float = field(default=25.0, metadata={"min": 0.1, "max": 1000})  # of the videos, before the stride
     retime: bool = False  # bring every video to video_fps first
     flip: bool = True  # UCF-101; not for faces [C]
-    categories: int = 0  # classes (section 4.6)
+    categories: int = field(default=0, metadata={"min": 0})  # classes (section 4.6)
     # Generator (section 4.1, Fig. 3).
     latent: int = 256
     temporal: Literal["convlstm", "ode", "ode2", "ode3", "sde"] = "convlstm"  # or an equation (nn/differential.py)
@@ -217,9 +217,8 @@ class Generator(nn.Module):
         return self.dense(z, labels, frames or self.clip_frames, [self._level], rng)[0]
 
     def latent(self, seed: int) -> Tensor:
-        """z (1, latent) of a seed, uniform on [-1, 1]: erf(n / sqrt 2) of its normal numbers."""
-        like = self.fc.weight.float()
-        return torch.erf(normal_rows(seed, "z", self.config.latent, 0, 1, like) / math.sqrt(2)).to(self.fc.weight.dtype)
+        """z (1, latent) of a seed, uniform on [-1, 1]."""
+        return uniform_row(seed, "z", self.config.latent, 0).to(self.fc.weight)
 
     @torch.no_grad()
     def interpolate(self, first_seed: int, second_seed: int, count: int, category: int = 0) -> Tensor:
@@ -274,8 +273,7 @@ class Objective:
         critics = LevelCritics(config.levels, config.critic_channels, config.categories, image=config.image_critic)
         self.critics = critics.to(device)
         self.networks: dict[str, nn.Module] = {"generator": self.generator, "critics": self.critics}
-        # The norms' running statistics are carried as state, so that every share of a batch weighs the same in them.
-        self.state = {f"norm/{name}": buffer for name, buffer in self.generator.named_buffers()}
+        self.state: dict[str, Tensor] = {}
         adam = partial(torch.optim.Adam, betas=(0.0, 0.9), eps=8e-8, fused=True)  # section 5.2, epsilon [C]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "generator": adam(self.generator.parameters(), lr=config.rate),
@@ -363,7 +361,7 @@ class Objective:
 
 PAPER = Config()
 SMALL = replace(PAPER, height=64, width=64, flip=False, latent=64, hidden=128, channels=(128, 64, 32, 16), levels=3, rate=2e-4,
-                critic_rate=2e-4, strides=(2, 2), critic_channels=(16, 32, 64, 128), ema_half_life=2000.0)  # fmt: skip
+                critic_rate=2e-4, decay=0, strides=(2, 2), critic_channels=(16, 32, 64, 128), ema_half_life=2000.0)  # fmt: skip
 TINY = replace(PAPER, height=16, width=16, frames=8, flip=False, latent=8, hidden=8, channels=(8, 8, 8), levels=3,
                strides=(2, 2), critic_channels=(8, 8, 8))  # fmt: skip
 PRESETS = {
@@ -380,6 +378,7 @@ PRESETS = {
     "tiny": TINY,
     "tiny-ode": replace(TINY, temporal="ode"),
 }
+RECIPES = {name: {"batch": 32, "iterations": 100_000} for name in PRESETS if name.startswith("paper")}  # section 5.2
 
 SPEC = ModelSpec(
     kind="video",
@@ -395,5 +394,6 @@ SPEC = ModelSpec(
         frames=config.frames, height=config.height, width=config.width, stride=config.stride, flip=config.flip,
         fps=config.video_fps if config.retime else None, categories=config.categories,
     ),
-    latents={"z": "U[-1, 1], once a clip"},
+    recipes=RECIPES,
+    latents={"z": "U[-1, 1], once a clip", "epsilon": "N(0, I), once a frame, where time is an SDE"},
 )  # fmt: skip

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,13 +25,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mediagen.core.clips import ClipRequest
-from mediagen.core.geometry import Window
-from mediagen.core.seeds import random_field
 from mediagen.errors import UsageError
 from mediagen.models._spec import Batch, ClipNeeds, ModelSpec, Phase
 from mediagen.nn.clip_critic import ClipCritic
 from mediagen.nn.initial import normal
-from mediagen.nn.sheets import clip_grid, contact_sheet, from_bytes, picture_tensor, recall, remember
+from mediagen.nn.playback import normal_rows
+from mediagen.nn.sheets import clip_grid, contact_sheet, picture_tensor, recall, remember
 from mediagen.nn.upsample import Mode, doubler, equal_phases
 from mediagen.objectives.adversarial import discriminator_logistic, generator_nonsaturating
 
@@ -61,8 +60,8 @@ class Config:
     shared_fakes: bool = True  # one generated batch serves both steps of an iteration [C]
     ema_half_life: float = 0.0  # clips; 0 for no average
     # Videos.
-    stride: int = 1
-    video_fps: float = 25.0  # of the videos, before the stride
+    stride: int = field(default=1, metadata={"min": 1})
+    video_fps: float = field(default=25.0, metadata={"min": 0.1, "max": 1000})  # of the videos, before the stride
     retime: bool = False  # bring every video to video_fps first
 
     def __post_init__(self) -> None:
@@ -206,8 +205,7 @@ class Generator(nn.Module):
 
     def code(self, request: ClipRequest, number: int) -> Tensor:
         """z (1, D), a function of (seed, number) alone."""
-        z = random_field(request.seed, "z", self.config.latent, Window(number, 0, 1, 1))
-        return torch.from_numpy(z[:, :, 0].T.copy()).to(next(self.parameters()))
+        return normal_rows(request.seed, "z", self.config.latent, number, 1, next(self.parameters()))
 
     def whole_clip(self, request: ClipRequest, number: int) -> Tensor:
         """The clip that goes on from the one before; its first and last frame are kept, so that going on costs one clip."""
@@ -303,9 +301,8 @@ class Objective:
 
     def samples(self, network: nn.Module, count: int, rng: torch.Generator) -> Tensor:
         """Clips from fresh codes, or of pictures drawn among those that were kept."""
-        codes, kept = self.shown_codes(count, rng), self.state.get("pictures")
-        if kept is not None:
-            codes = from_bytes(kept[torch.randint(len(kept), (count,), generator=rng, device=self.device)])
+        pictures = self.config.image_to_video
+        codes = recall(self.state["pictures"], count, rng) if pictures else self.shown_codes(count, rng)
         made: Tensor = network(codes)
         return made
 
@@ -345,6 +342,9 @@ PRESETS = {
     "small-future": replace(SMALL, image_to_video=True, mask=0.0),
     "tiny": Config(latent=6, frames=8, size=16, channels=(12, 8, 6), critic_channels=(6, 8, 12)),
 }  # fmt: skip
+# Batch: section 2.4, with pictures [C]. Iterations: those of the model of golf that was released [C].
+RECIPES = {name: {"batch": 32 if name == "paper-future" else 64, "iterations": 65_000}
+           for name in PRESETS if name.startswith("paper")}  # fmt: skip
 
 SPEC = ModelSpec(
     kind="video",
@@ -359,5 +359,6 @@ SPEC = ModelSpec(
         frames=config.frames, height=config.size, width=config.size, stride=config.stride,
         fps=config.video_fps if config.retime else None,
     ),
+    recipes=RECIPES,
     latents={"z": "N(0, I), once a clip"},
 )  # fmt: skip

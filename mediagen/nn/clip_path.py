@@ -10,8 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from mediagen.core.geometry import Window
-from mediagen.core.seeds import random_field
+from mediagen.nn.playback import normal_rows
 
 
 def clip_length(frames: int, rate: float) -> int:
@@ -33,6 +32,5 @@ def between(path: Tensor, rate: float, count: int) -> Tensor:
 
 
 def uniform_row(seed: int, name: str, channels: int, number: int) -> Tensor:
-    """U(-1, 1) numbers (1, channels) of position `number`: erf(n / sqrt 2) of normal n."""
-    normal = random_field(seed, name, channels, Window(number, 0, 1, 1))[:, 0].T.copy()
-    return torch.special.erf(torch.from_numpy(normal) / math.sqrt(2))
+    """U(-1, 1) numbers (1, channels) of position `number`, float32 on the CPU: erf(n / sqrt 2) of normal n."""
+    return torch.special.erf(normal_rows(seed, name, channels, number, 1, torch.empty(0)) / math.sqrt(2))

@@ -14,7 +14,7 @@ class BatchNorm(nn.Module):
     """BN over pictures (N, C, H, W); with `classes` K > 0 scale and shift are looked up by `labels` (N,).
 
     Statistics are those of the batch in training and the running ones in eval mode. The running ones are float32 and
-    move in place, so that they can be carried as a training's state. eps and momentum as in the authors' Chainer.
+    move in place. eps and momentum as in the authors' Chainer.
     """
 
     running_mean: Tensor

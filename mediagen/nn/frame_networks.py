@@ -49,12 +49,23 @@ def frame_encoder(codes: int, channels: Sequence[int], kernel: int) -> nn.Sequen
     return nn.Sequential(*layers, nn.Conv2d(inputs, codes, kernel), nn.Flatten())
 
 
+def critic_widths(channels: Sequence[int], *, video: bool, patch: bool) -> tuple[int, ...]:
+    """Of all convolutions but the last, so that a full critic ends at 4 x 4 [the released code].
+
+    `channels` are those of MoCoGAN's picture critic of patches and its full video critic: a full picture critic has one
+    more, twice as wide, a video critic of patches one less.
+    """
+    if video:
+        return tuple(channels[:-1] if patch else channels)
+    return (*channels, *(() if patch else (2 * width for width in channels[-1:])))
+
+
 class StridedCritic(nn.Module):
     """Frames (B, 3, H, W), or clips (B, 3, T, H, W) for `video`, -> logits (B, outputs, ...).
 
     64 pixels -> 32, 16, 8, 4; 16 frames -> 13, 10, 7, 4. A patch critic ends with one more such convolution and a map
-    of logits, a full one with an unpadded convolution: 4 -> 1 everywhere. `noise` is the sigma of normal noise before
-    every convolution; the first is without batch norm unless `first_norm`.
+    of logits, a full one with an unpadded convolution: 4 -> 1 everywhere. `channels` are as `critic_widths` says.
+    `noise` is the sigma of normal noise before every convolution; the first is without batch norm unless `first_norm`.
     """
 
     def __init__(
@@ -65,7 +76,7 @@ class StridedCritic(nn.Module):
         self.noise = noise
         self.convolutions, self.norms = nn.ModuleList(), nn.ModuleList()
         inputs = 3
-        for index, width in enumerate(channels):
+        for index, width in enumerate(critic_widths(channels, video=video, patch=patch)):
             self.convolutions.append(_convolution(video, inputs, width))
             norm = nn.BatchNorm3d(width) if video else nn.BatchNorm2d(width)
             self.norms.append(norm if index or first_norm else nn.Identity())

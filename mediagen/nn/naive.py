@@ -18,6 +18,9 @@ LARGE, SMALL = (30, 60), (15, 30)
 
 OF = 120
 
+EDIT_NOISE = 0.1
+"""Share of noise that is added to a picture with parts moved about, in training and afterwards."""
+
 
 def cut_out(picture: Tensor, rng: torch.Generator) -> Tensor:
     """Colours changed one time in four, and one or two holes of a random colour nine times in ten."""

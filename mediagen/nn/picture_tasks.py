@@ -6,8 +6,9 @@
     from_paint   a painting in flat colours, rendered as the photograph would be
     enlarge      more pixels with the picture's own detail (preset enlarging)
 
-The last four put a picture where the coarsest noise would be. Pictures are uint8 (height, width, 3), masks (height, width)
-with anything but 0 where something was changed. Tensors are (1, C, H, W) in [-1, 1].
+The last four put a picture where the coarsest noise would be; where pictures cross stages, and the coarsest was trained on
+noise alone, into a later stage, which `entry` names. Pictures are uint8 (height, width, 3), masks (height, width) with
+anything but 0 where something was changed. Tensors are (1, C, H, W) in [-1, 1].
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from torch import Tensor
 
 from mediagen.core.geometry import Interval
 from mediagen.errors import UsageError
+from mediagen.nn.naive import EDIT_NOISE
 from mediagen.nn.pyramid_generator import PyramidGenerator
-from mediagen.nn.pyramid_painter import noise_of, to_bytes
+from mediagen.nn.pyramid_painter import arrays, noise_of
+from mediagen.nn.sheets import picture_tensor
 from mediagen.nn.single_image import Axis, mirrored, resample
 
 SOFT = 5.0
@@ -30,8 +33,6 @@ SOFT = 5.0
 
 HARMONISE_REACH, EDIT_REACH = 7, 20
 """Pixels by which a mask is grown before that."""
-
-EDIT_NOISE = 0.1
 
 
 def vary(model: PyramidGenerator, *, height: int | None = None, width: int | None = None, seed: int = 0) -> np.ndarray:
@@ -41,20 +42,34 @@ def vary(model: PyramidGenerator, *, height: int | None = None, width: int | Non
 
 
 def harmonise(
-    model: PyramidGenerator, picture: np.ndarray, mask: np.ndarray | None = None, *, seed: int = 0
+    model: PyramidGenerator,
+    picture: np.ndarray,
+    mask: np.ndarray | None = None,
+    *,
+    seed: int = 0,
+    entry: int | None = None,
 ) -> np.ndarray:
     """The collage in one style; with a mask, only what was pasted and a soft edge around it are redrawn."""
-    return _composed(picture, _redrawn(model, picture, seed), mask, HARMONISE_REACH)
+    return _composed(picture, _redrawn(model, picture, seed, entry=entry), mask, HARMONISE_REACH)
 
 
-def edit(model: PyramidGenerator, picture: np.ndarray, mask: np.ndarray | None = None, *, seed: int = 0) -> np.ndarray:
+def edit(
+    model: PyramidGenerator,
+    picture: np.ndarray,
+    mask: np.ndarray | None = None,
+    *,
+    seed: int = 0,
+    entry: int | None = None,
+) -> np.ndarray:
     """The edited picture without its seams; with a mask, the rest stays as it is."""
-    return _composed(picture, _redrawn(model, picture, seed, noise=EDIT_NOISE), mask, EDIT_REACH)
+    return _composed(picture, _redrawn(model, picture, seed, noise=EDIT_NOISE, entry=entry), mask, EDIT_REACH)
 
 
-def from_paint(model: PyramidGenerator, painting: np.ndarray, *, colours: int = 0, seed: int = 0) -> np.ndarray:
+def from_paint(
+    model: PyramidGenerator, painting: np.ndarray, *, colours: int = 0, seed: int = 0, entry: int | None = None
+) -> np.ndarray:
     """A painting as a photograph; `colours` above 0 first brings it to so many of its own colours (SinGAN takes 5)."""
-    return _redrawn(model, quantised(painting, colours) if colours else painting, seed)
+    return _redrawn(model, quantised(painting, colours) if colours else painting, seed, entry=entry)
 
 
 def enlarge(model: PyramidGenerator, picture: np.ndarray, factor: float = 4.0, *, seed: int = 0) -> np.ndarray:
@@ -101,33 +116,51 @@ def softened(mask: np.ndarray, reach: int) -> Tensor:
     return soft / soft.max().clamp_min(1e-6)
 
 
-def _redrawn(model: PyramidGenerator, picture: np.ndarray, seed: int, noise: float = 0.0) -> np.ndarray:
-    return _made(model, picture.shape[0], picture.shape[1], picture, seed, noise)
+def _redrawn(
+    model: PyramidGenerator, picture: np.ndarray, seed: int, noise: float = 0.0, entry: int | None = None
+) -> np.ndarray:
+    if entry is None:
+        entry = 1 if model.config.stagewise and model.config.task == "generation" and model.stage > 0 else 0
+    if not 0 <= entry <= (model.stage if model.config.stagewise else 0):
+        most = model.stage if model.config.stagewise else 0
+        raise UsageError(f"a picture enters this model at a stage from 0 to {most}, not {entry}")
+    return _made(model, picture.shape[0], picture.shape[1], picture, seed, noise, entry)
 
 
 @torch.no_grad()
 def _made(
-    model: PyramidGenerator, height: int, width: int, picture: np.ndarray | None, seed: int, noise: float = 0.0
+    model: PyramidGenerator,
+    height: int,
+    width: int,
+    picture: np.ndarray | None,
+    seed: int,
+    noise: float = 0.0,
+    entry: int = 0,
 ) -> np.ndarray:
-    """A picture of that size; `picture`, of any size, takes the place of the coarsest noise, `noise` of which is added."""
+    """A picture of that size; `picture`, of any size, takes the place of the coarsest noise, `noise` of which is added.
+
+    At an `entry` above 0 it is what the stage before would have made, and no noise is added, as in MIL's released code.
+    """
     if min(height, width) < 2:
         raise UsageError(f"a picture of {width} x {height} px is too small to make")
     axes = model.resized(height, width)
     plan = model.plan((Interval(0, height), Interval(0, width)), axes=axes)
-    fields, device = model.noise(plan), next(model.parameters()).device
+    fields, device = model.noise(plan, entry), next(model.parameters()).device
     z = noise_of(fields, seed, device)
     if picture is not None:
-        given = torch.from_numpy(np.ascontiguousarray(picture)).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-        small = _brought(given, axes, (height, width))
-        z[0] = mirrored(small, fields[0].window.rows, fields[0].window.columns) + noise * z[0]
-    return to_bytes(model(z, plan))[0]
+        given = picture_tensor(picture).to(device)
+        small = mirrored(
+            _brought(given, axes, (height, width), max(0, entry - 1)), fields[0].window.rows, fields[0].window.columns
+        )
+        z = [small, *(torch.zeros_like(x) for x in z[1:])] if entry else [small + noise * z[0], *z[1:]]
+    return arrays(model(z, plan, entry=entry))[0]
 
 
-def _brought(picture: Tensor, axes: tuple[Axis, Axis], size: tuple[int, int]) -> Tensor:
-    """A picture of any size on the coarsest lattice of a picture of `size`, ends on ends."""
+def _brought(picture: Tensor, axes: tuple[Axis, Axis], size: tuple[int, int], stage: int = 0) -> Tensor:
+    """A picture of any size on the coarsest lattice, or that of `stage`, of a picture of `size`, ends on ends."""
     matrices = []
     for axis, have, want in zip(axes, picture.shape[2:], size, strict=True):
-        p, q = (axis.grid[0] - 1), (axis.grid[-1] - 1)
+        p, q = (axis.grid[stage] - 1), (axis.grid[-1] - 1)
         count = (want - 1) * p // q + 1
         grid = (count, have)
         matrices.append(Axis(grid, True, grid).shrinking(0) if count != have else np.eye(have, dtype=np.float32))

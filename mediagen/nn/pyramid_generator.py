@@ -8,6 +8,7 @@ noise (StreamModel). Layout: B batch, C channels, H, W; stage 0 is the coarsest.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from mediagen.errors import UsageError
 from mediagen.nn.noise_walk import Walk, begin_walk, walk_on
 from mediagen.nn.padding_free import box, fit
 from mediagen.nn.pyramid_painter import PyramidPainter
-from mediagen.nn.single_image import Axis, Box, Plan, grown, stack, with_rows
+from mediagen.nn.single_image import Axis, Box, Plan, axes_of, grown, stack, with_rows
 
 LONGEST = 2**16
 """Pixels a side of a trained picture may have."""
@@ -53,13 +54,7 @@ class PyramidGenerator(nn.Module):
         pairs: list[list[int]] = self.sizes.tolist()
         if self.stage < 0 or not all(2 <= side <= LONGEST for pair in pairs for side in pair):
             raise UsageError("this generator has not been trained, or its sizes are damaged; train it first")
-        rows, columns = zip(*pairs, strict=True)
-        longer = rows if rows[-1] > columns[-1] else columns
-        both = self.config.unbounded == "xy"
-        return (
-            Axis(rows, not both, longer if both else rows),
-            Axis(columns, self.config.unbounded == "none", longer if both else columns),
-        )
+        return axes_of(pairs, self.config.unbounded, linear=self.config.upsampling == "linear")
 
     def resized(self, height: int, width: int) -> tuple[Axis, Axis]:
         """The pyramid for a picture of another size: a bounded axis is stretched at every stage, ends on ends."""
@@ -68,7 +63,7 @@ class PyramidGenerator(nn.Module):
             if not axis.bounded:
                 return axis
             sizes = (*(max(2, size * side // axis.sizes[-1]) for size in axis.sizes[:-1]), side)
-            return Axis(sizes, True, sizes)
+            return Axis(sizes, True, sizes, axis.linear)
 
         rows, columns = self.axes()
         return stretched(rows, height), stretched(columns, width)
@@ -78,17 +73,23 @@ class PyramidGenerator(nn.Module):
         reach, tail = (5, 0) if self.config.stagewise else (3, 1)
         return Plan.of(axes or self.axes(), self.stage if stage is None else stage, out, reach=reach, tail=tail)
 
-    def noise(self, plan: Plan) -> list[Field]:
-        """The noise of each stage that has any; z_l is the coarsest, which decides the layout."""
-        own, silent = self.config.stagewise, self.amplitudes.tolist()
-        found = [Field("z_l", 3, box(plan.known(0) if own else plan.seed()))]
-        deep = 3 if own else self.config.channels
-        return found + [Field(f"z_{n}", deep, box(plan.known(n))) for n in range(1, len(plan)) if silent[n]]
+    def noise(self, plan: Plan, entry: int = 0) -> list[Field]:
+        """The noise of each stage that has any; z_l is the coarsest, which decides the layout.
 
-    def forward(self, z: Sequence[Tensor], plan: Plan, trained: int = 0) -> Tensor:
+        With an `entry`, z_l stands for the picture that the stage before it would have made.
+        """
+        own, silent = self.config.stagewise, self.amplitudes.tolist()
+        first = plan.made(entry - 1) if entry else plan.known(0) if own else plan.seed()
+        found = [Field("z_l", 3, box(first))]
+        deep = 3 if own else self.config.channels
+        noisy = plan.taken if self.config.noise_beyond else plan.known
+        return found + [Field(f"z_{n}", deep, box(noisy(n))) for n in range(max(1, entry), len(plan)) if silent[n]]
+
+    def forward(self, z: Sequence[Tensor], plan: Plan, trained: int = 0, entry: int = 0) -> Tensor:
         """The picture (B, 3, h, w) of `plan.out` from `noise(plan)`; stages before `trained` get no gradient.
 
-        Something else than noise may take the place of z[0].
+        Something else than noise may take the place of z[0]. Where pictures cross stages, it may enter at a later one:
+        from `noise(plan, entry)`, whose first is then the picture that stage `entry` enlarges.
         """
 
         def told(x: Tensor, rows: Interval, n: int) -> Tensor:
@@ -96,14 +97,16 @@ class PyramidGenerator(nn.Module):
 
         coming, amplitudes, learning = iter(z), self.amplitudes.tolist(), torch.is_grad_enabled()
         x = next(coming)
-        for n, block in zip(range(len(plan)), self.blocks, strict=False):
-            known, taken, made = plan.known(n), plan.taken(n), plan.made(n)
+        for n in range(entry, len(plan)):
+            block, known, taken, made = self.blocks[n], plan.known(n), plan.taken(n), plan.made(n)
+            where = taken if n and self.config.noise_beyond else known
             with torch.set_grad_enabled(learning and n >= trained):
                 below = plan.up(x, n) if n else None
                 if below is not None:
-                    x = below + amplitudes[n] * next(coming).to(below.dtype) if amplitudes[n] else below
+                    x = fit(below, known, where)
+                    x = x + amplitudes[n] * next(coming).to(below.dtype) if amplitudes[n] else x
                 if self.config.stagewise:
-                    x = self.heads[n](fit(told(x, known[0], n), known, taken))
+                    x = self.heads[n](fit(told(x, where[0], n), where, taken))
                     x = torch.tanh(self.tails[n](block(x)))
                 elif n == 0:
                     seed, around = plan.seed(), (grown(known[0], 1), grown(known[1], 1))
@@ -122,6 +125,12 @@ class PyramidGenerator(nn.Module):
     @property
     def lattice(self) -> Lattice:
         return Lattice(self.axes()[1].period(self.stage))
+
+    @property
+    def cell(self) -> tuple[Fraction, Fraction]:
+        """Pixels (x, y) from one position of the coarsest noise to the next."""
+        rows, columns = (Fraction(axis.grid[self.stage] - 1, axis.grid[0] - 1) for axis in self.axes())
+        return columns, rows
 
     @property
     def scene(self) -> Window:

@@ -17,6 +17,7 @@ from torch import Tensor
 from mediagen.core.geometry import Window
 from mediagen.core.seeds import random_field
 from mediagen.core.styles import Precision
+from mediagen.nn.sheets import to_bytes
 
 
 class PyramidPainter:
@@ -45,7 +46,7 @@ class PyramidPainter:
         if plan is not None:
             z = [self._batch([drawn[i] for drawn in fields]) for i in range(len(fields[0]))]
             rows, columns = plan.out[0].within(local.rows), plan.out[1].within(local.columns)
-            painted[:, rows, columns] = to_bytes(self.run(z, plan))
+            painted[:, rows, columns] = arrays(self.run(z, plan))
         return painted
 
     def _near(self, y: int) -> int:
@@ -56,11 +57,10 @@ class PyramidPainter:
         return stacked.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
 
 
-def to_bytes(pictures: Tensor) -> np.ndarray:
+def arrays(pictures: Tensor) -> np.ndarray:
     """Pictures (B, 3, H, W) in [-1, 1] as uint8 (B, H, W, 3)."""
-    levels = (pictures.float() * 127.5 + 128).clamp_(0, 255).to(torch.uint8)
-    array: np.ndarray = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return array
+    found: np.ndarray = to_bytes(pictures).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return found
 
 
 def noise_of(fields: Sequence[Any], seed: int, device: torch.device | str = "cpu") -> list[Tensor]:
@@ -79,4 +79,4 @@ def window_of(model: Any, window: Window, seed: int, device: torch.device | str 
     plan = model.painted(window)
     assert plan is not None, f"{window} lies beyond the picture"
     with torch.no_grad():
-        return to_bytes(model(noise_of(model.noise(plan), seed, device), plan))[0]
+        return arrays(model(noise_of(model.noise(plan), seed, device), plan))[0]

@@ -1,4 +1,4 @@
-"""Clips laid out to be looked at: a contact sheet, or one clip that shows many side by side. (B, 3, T, H, W) in [-1, 1]."""
+"""Numbers in [-1, 1] as bytes and back, and clips (B, 3, T, H, W) laid out to be looked at: contact sheets and grids."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def clip_grid(clips: Tensor, columns: int) -> np.ndarray:
 
 
 def to_bytes(values: Tensor) -> Tensor:
-    """[-1, 1] -> uint8, rounded."""
-    return values.detach().float().clamp(-1, 1).add(1).mul(127.5).round().byte()
+    """[-1, 1] -> uint8, the nearest level, halves upwards; what lies beyond is clipped."""
+    return values.detach().float().mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
 
 
 def from_bytes(values: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def from_bytes(values: Tensor) -> Tensor:
 
 def picture_tensor(picture: np.ndarray) -> Tensor:
     """A picture (height, width, 3) uint8 as a batch of one, (1, 3, H, W) in [-1, 1]."""
-    return from_bytes(torch.tensor(picture).permute(2, 0, 1)[None])
+    return from_bytes(torch.tensor(np.ascontiguousarray(picture)).permute(2, 0, 1)[None])
 
 
 def remember(kept: Tensor, pictures: Tensor) -> None:
@@ -43,6 +43,11 @@ def remember(kept: Tensor, pictures: Tensor) -> None:
     kept.copy_(torch.cat([to_bytes(pictures[: len(kept)]), kept])[: len(kept)])
 
 
-def recall(kept: Tensor, count: int) -> Tensor:
-    """The `count` latest pictures that were kept, over and over where they are fewer: (count, 3, H, W) in [-1, 1]."""
-    return from_bytes(kept[torch.arange(count, device=kept.device) % len(kept)])
+def recall(kept: Tensor, count: int, rng: torch.Generator | None = None) -> Tensor:
+    """Of the pictures that were kept, `count` drawn with `rng`, or the latest, over and over where they are fewer.
+
+    (count, 3, H, W) in [-1, 1].
+    """
+    latest = torch.arange(count, device=kept.device) % len(kept)
+    which = latest if rng is None else torch.randint(len(kept), (count,), generator=rng, device=kept.device)
+    return from_bytes(kept[which])

@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -70,11 +71,13 @@ class Axis:
     """One axis of a pyramid: the trained picture's size at every stage, coarsest first.
 
     `grid` are the sizes whose ends lie on each other, when they are another axis's: both then share one ratio.
+    Upsampling is cubic, or `linear` between the two nearest positions.
     """
 
     sizes: tuple[int, ...]
     bounded: bool
     grid: tuple[int, ...]
+    linear: bool = False
 
     def inside(self, stage: int, span: Interval) -> Interval:
         """What of a span exists."""
@@ -92,18 +95,20 @@ class Axis:
         return steps[-1] // math.gcd(*steps)
 
     def reads(self, stage: int, out: Interval) -> Interval:
-        """Positions of stage - 1 that upsampling to `out` reads: four per position."""
+        """Positions of stage - 1 that upsampling to `out` reads: four per position, or two."""
         p, q = self.ratio(stage)
-        return self.inside(stage - 1, Interval(out.start * p // q - 1, (out.stop - 1) * p // q + 3))
+        beside = 0 if self.linear else 1
+        return self.inside(stage - 1, Interval(out.start * p // q - beside, (out.stop - 1) * p // q + 2 + beside))
 
     def upsampling(self, stage: int, out: Interval, read: Interval) -> np.ndarray:
-        """The cubic upsampling from `read` of stage - 1 to `out` as a float32 matrix (len(out), len(read))."""
+        """The upsampling from `read` of stage - 1 to `out` as a float32 matrix (len(out), len(read))."""
         p, q = self.ratio(stage)
         # Moved to the origin, so that equal windows anywhere share one matrix.
         moved = out.start // q
         last = self.sizes[stage - 1] - 1 - moved * p if self.bounded else None
         first = -moved * p if self.bounded else None
-        return _upsampling(p, q, out.start - moved * q, len(out), read.start - moved * p, len(read), first, last)
+        start, source = out.start - moved * q, read.start - moved * p
+        return _upsampling(p, q, start, len(out), source, len(read), first, last, self.linear)
 
     def shrinking(self, stage: int) -> np.ndarray:
         """Antialiased resampling of the picture to a coarser stage as a float32 matrix (size there, finest size)."""
@@ -124,6 +129,19 @@ class Axis:
 
 Box = tuple[Interval, Interval]
 """(rows, columns)."""
+
+
+def axes_of(
+    sizes: Sequence[Sequence[int]], unbounded: Literal["none", "x", "xy"], *, linear: bool = False
+) -> tuple[Axis, Axis]:
+    """(rows, columns) of a pyramid whose stages have `sizes`, each (rows, columns)."""
+    rows, columns = zip(*sizes, strict=True)
+    longer = rows if rows[-1] > columns[-1] else columns
+    both = unbounded == "xy"
+    return (
+        Axis(rows, not both, longer if both else rows, linear),
+        Axis(columns, unbounded == "none", longer if both else columns, linear),
+    )
 
 
 @dataclass(frozen=True)
@@ -199,12 +217,13 @@ def cubic(distance: np.ndarray, sharpness: float) -> np.ndarray:
 
 @lru_cache(maxsize=512)
 def _upsampling(
-    p: int, q: int, start: int, count: int, read: int, width: int, first: int | None, last: int | None
+    p: int, q: int, start: int, count: int, read: int, width: int, first: int | None, last: int | None, linear: bool
 ) -> np.ndarray:
     matrix = np.zeros((count, width))
     at = np.arange(start, start + count) * p
-    for tap in range(-1, 3):
-        weight = cubic((at % q) / q - tap, SHARPNESS)
+    for tap in range(2) if linear else range(-1, 3):
+        distance = (at % q) / q - tap
+        weight = 1 - np.abs(distance) if linear else cubic(distance, SHARPNESS)
         # Beyond a bounded axis the last position stands in, as in the framework's own upsampling.
         source = np.clip(at // q + tap, first, last) if first is not None else at // q + tap
         np.add.at(matrix, (np.arange(count), source - read), weight)

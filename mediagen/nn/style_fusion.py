@@ -157,6 +157,7 @@ class StyledPainter:
             picture = self.run(z_l, c, noise, rows, columns, weights)
         else:
             picture = self.model.synthesise(z_l, c, noise, rows, columns, self.fusing(move, centres))[1]
+        # As nn.sheets.to_bytes, but in the picture's own number format: so canvases in bf16 were begun, and go on.
         levels = picture.mul_(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
         painted: np.ndarray = levels[0].permute(1, 2, 0).contiguous().cpu().numpy()
         return painted

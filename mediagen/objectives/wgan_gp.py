@@ -1,4 +1,4 @@
-"""WGAN-GP (Gulrajani et al. 2017): the Wasserstein critic's losses and its gradient penalty, in float32."""
+"""WGAN-GP (Gulrajani et al. 2017): the gradient penalty of a Wasserstein critic (wasserstein.py), in float32."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ from torch import Tensor
 
 EPSILON = 1e-12
 """Under the root of a squared norm: its slope at zero would be infinite."""
-
-
-def critic_wasserstein(real: Tensor, fake: Tensor) -> Tensor:
-    """E D(G(z)) - E D(x), without the penalty: its negative estimates the distance. The two may differ in shape."""
-    return fake.float().mean() - real.float().mean()
-
-
-def generator_wasserstein(fake: Tensor) -> Tensor:
-    """-E D(G(z))."""
-    return -fake.float().mean()
 
 
 def mixed(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
@@ -50,3 +40,10 @@ def gradient_penalty(
     norms = ((squares.sum(1) if over == "channels" else squares.flatten(1).sum(1)) + EPSILON).sqrt()
     apart = (norms - 1).clamp_min(0) if one_sided else norms - 1
     return apart.square().mean()
+
+
+def flatness(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """E ||grad D(x)||_2^2 at each position of real samples (Meta Internal Learning, Eq. 14)."""
+    x = real.detach().float().requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(x).float().sum(), x, create_graph=True)
+    return slope.float().square().sum(1).mean()

@@ -29,7 +29,7 @@ OWN = (
     "best.safetensors", "log.jsonl", "curves.png", "previews", "tensorboard",
     CONFIG,  # the last one: a removal that was cut short can be said again
 )  # fmt: skip
-DEFAULTS: dict[str, Any] = {"batch": 16, "seed": 0, "precision": "auto"}
+DEFAULTS: dict[str, Any] = {"batch": 16, "iterations": 10_000, "seed": 0, "precision": "auto"}
 VOLATILE = ("iterations", "made_with")
 
 
@@ -99,7 +99,9 @@ def resolve(
     """The settings to train with. Raises UsageError when a run would be continued with other ones than its own."""
     was = was or {}
     config = _config(spec, asked, was)
-    usual = {"batch": DEFAULTS["batch"], "iterations": 10_000, **(spec.defaults(config) if spec.defaults else {})}
+    preset = _first(asked.preset, was.get("preset"), default_preset(spec))
+    own = spec.defaults(config) if spec.defaults else {}
+    usual = {"batch": DEFAULTS["batch"], "iterations": DEFAULTS["iterations"], **own, **spec.recipes.get(preset, {})}
     batch = _first(asked.batch, was.get("batch"), usual["batch"])
     accumulate = _first(asked.accumulate, was.get("accumulate"), world_size)
     iterations = _first(asked.iterations, was.get("iterations"), usual["iterations"])
@@ -112,7 +114,7 @@ def resolve(
         raise UsageError(f"--accumulate {accumulate} must be a multiple of the {world_size} processes")
     settings = {
         "model": model,
-        "preset": _first(asked.preset, was.get("preset"), default_preset(spec)),
+        "preset": preset,
         "config": to_dict(config),
         "iterations": iterations,
         "batch": batch,

@@ -84,6 +84,8 @@ def read(data: Path, needs: Needs, run: Path, say: Callable[[str], None]) -> Sou
     say(f"{data}: {len(source)} {files}, {len(source.skipped)} files skipped")
     for skipped in source.skipped:
         say(f"  skipped {skipped}")
+    for damaged in source.damaged if isinstance(source, VideoFolder) else ():
+        say(f"  damaged {damaged}")
     return source
 
 

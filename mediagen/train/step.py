@@ -49,7 +49,7 @@ def run_phase(
     optimizer = objective.optimizers[phase.optimizer]
     moved = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     optimizer.zero_grad(set_to_none=True)
-    carried = _Carried(objective.state, parts)
+    carried = _Carried(objective, parts, world)
     scalars: dict[str, Tensor] = {}
     for part, share in batch:
         rng = generator(world.device, *words, phase.name, part)
@@ -60,7 +60,7 @@ def run_phase(
             value = torch.as_tensor(value, dtype=torch.float32).detach() / len(batch)
             scalars[name] = scalars[name] + value if name in scalars else value
         carried.next()
-    carried.finish(world)
+    carried.finish()
     world.sum_([p.grad for p in moved if p.grad is not None])
     optimizer.step()
     if phase.after is not None:
@@ -68,14 +68,28 @@ def run_phase(
     return scalars
 
 
-class _Carried:
-    """Lets every share start from the same carried state and leaves their mean, as if they had run side by side."""
+MEANS, COUNTS = ("running_mean", "running_var"), ("num_batches_tracked", "met")
+"""How the buffers are called in which norms keep their statistics, and those that count what was met."""
 
-    def __init__(self, state: Mapping[str, Tensor], parts: int) -> None:
-        self.parts = parts
-        self.live = [tensor for tensor in state.values() if tensor.is_floating_point()] if parts > 1 else []
+
+class _Carried:
+    """What moves while losses are computed: the objective's own state, and the networks' running statistics.
+
+    Every share starts from the same means and leaves its own; what goes on is the mean of those, as if the shares had
+    run side by side. Rank 0's would follow its shares alone, and a result would depend on the number of processes.
+    Counts are added up over the processes.
+    """
+
+    def __init__(self, objective: Objective, parts: int, world: World) -> None:
+        self.parts, self.world = parts, world
+        buffers = [pair for network in objective.networks.values() for pair in network.named_buffers()] * (parts > 1)
+        own = list(objective.state.values()) * (parts > 1)
+        means = [tensor for name, tensor in buffers if name.endswith(MEANS)]
+        self.live = [tensor for tensor in [*own, *means] if tensor.is_floating_point()]
         self.start = [tensor.detach().clone() for tensor in self.live]
         self.total = [torch.zeros_like(tensor) for tensor in self.start]
+        self.counts = [tensor for name, tensor in buffers if name.endswith(COUNTS)] * (world.size > 1)
+        self.counted = [tensor.clone() for tensor in self.counts]
 
     @torch.no_grad()
     def next(self) -> None:
@@ -84,7 +98,10 @@ class _Carried:
             live.copy_(start)
 
     @torch.no_grad()
-    def finish(self, world: World) -> None:
-        world.sum_(self.total)
+    def finish(self) -> None:
+        new = [live - before for live, before in zip(self.counts, self.counted, strict=True)]
+        self.world.sum_([*self.total, *new])
         for live, total in zip(self.live, self.total, strict=True):
             live.copy_(total / self.parts)
+        for live, before, more in zip(self.counts, self.counted, new, strict=True):
+            live.copy_(before + more)

@@ -15,6 +15,7 @@ from torch import nn
 from mediagen import checkpoint, models
 from mediagen.core.clips import ClipRequest
 from mediagen.data.decode import decode
+from mediagen.data.files import read_regular
 from mediagen.errors import DataError, UsageError
 from mediagen.machine import whole
 from mediagen.models._spec import ClipModel, StreamModel
@@ -22,6 +23,9 @@ from mediagen.nn.memory import channels_last
 
 DEFAULT_MODEL = "lava"
 """The bundled checkpoint that is taken when none is named; the first one that makes clips, if it is absent."""
+
+MOST_TILES = 4096
+"""Clips of a grid: each has a state in memory."""
 
 CATEGORY_EVERY = 64
 """Frames that each of several categories lasts by default; it may not depend on the clip's length."""
@@ -46,6 +50,8 @@ def as_model(model: Any, device: torch.device) -> Any:
         model = default_model()
     if isinstance(model, str | Path):
         model = checkpoint.load(model)
+    if not isinstance(model, StreamModel | ClipModel) and hasattr(model, "instead"):
+        raise UsageError(f"{type(model).__name__} films nothing by itself: {model.instead}")
     if not isinstance(model, StreamModel | ClipModel):
         raise UsageError(f"{type(model).__name__} makes no clips; choose a model of the kind 'video'")
     if isinstance(model, nn.Module):
@@ -75,6 +81,8 @@ def requests(model: Any, wish: Wish) -> list[ClipRequest]:
     Raises UsageError for what this model cannot do.
     """
     rows, columns = (whole("grid", side, least=1) for side in wish.grid)
+    if rows * columns > MOST_TILES:
+        raise UsageError(f"a grid has at most {MOST_TILES:,} clips (--grid), not {rows:,} x {columns:,}")
     refuse(model, wish)
     request = ClipRequest(
         seed=whole("seed", wish.seed),
@@ -127,9 +135,7 @@ def picture_of(image: Picture, size: tuple[int, int]) -> np.ndarray:
         found = Image.fromarray(image)
     else:
         try:
-            found = decode(Path(image).read_bytes())
-        except OSError as error:
-            raise DataError(f"{image}: cannot be read: {error.strerror}") from None
+            found = decode(read_regular(Path(image)))
         except DataError as error:
             raise DataError(f"{image}: {error}") from None
     return np.asarray(ImageOps.fit(found, (size[1], size[0]), Image.Resampling.LANCZOS))

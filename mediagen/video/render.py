@@ -5,6 +5,7 @@ The model makes frames in one thread while another lays them out, codes and writ
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -33,6 +34,9 @@ from mediagen.video.stream import Join, check_choices, tiles
 
 SECONDS = 10
 """How long a clip is by default."""
+
+SMOOTH = 24
+"""Frames a second from which motion looks smooth: by default a clip has as many where the model can draw them."""
 
 SHOWN = 256
 """By default a clip is enlarged by the smallest whole factor that makes its shorter side so many pixels."""
@@ -64,7 +68,7 @@ def render_video(
     category: int | Sequence[int] | None = None,
     category_every: int = CATEGORY_EVERY,
     image: Picture | None = None,
-    time_scale: float = 1.0,
+    time_scale: float | None = None,
     reverse: bool = False,
     grid: tuple[int, int] = (1, 1),
     scale: int | None = None,
@@ -80,19 +84,21 @@ def render_video(
     """Renders a clip into `path`: .mp4, .mkv, .webm, .gif, or a folder of PNGs. Memory does not grow with it.
 
     Said again after an interruption, it goes on where it stopped. `progress(done, total)` counts frames; `should_stop()`
-    is asked between segments; what it stopped says so in the report. Raises MediagenError.
+    is asked between segments; what it stopped says so in the report. With neither `fps` nor `time_scale`, a model that can
+    draw frames between its frames is filmed at SMOOTH frames a second or more, at its own speed. Raises MediagenError.
     """
     begun, path, where = time.monotonic(), Path(path).absolute(), device_of(device)
     check_choices(join, precision)
     network = as_model(model, where)
+    denser = between_frames(network) if fps is None and time_scale is None else 1
     wish = Wish(
         seed=seed, content_seed=content_seed, motion_seed=motion_seed, category=category, category_every=category_every,
-        image=image, time_scale=time_scale, reverse=reverse, grid=grid,
+        image=image, time_scale=1 / denser if time_scale is None else time_scale, reverse=reverse, grid=grid,
     )  # fmt: skip
     asked = requests(network, wish)
     scale = default_scale(network.frame_size, grid) if scale is None else whole("scale", scale, least=1)
     height, width = laid_out_size(network.frame_size, grid, scale)
-    rate = rate_of(path, network.fps if fps is None else fps)
+    rate = rate_of(path, network.fps * denser if fps is None else fps)
     count = round(SECONDS * rate) if frames is None else whole("frames", frames)
     layout = layout_of(path, width=width, height=height, frames=count, fps=rate, codec=codec, crf=crf)
     check_encoder(layout)
@@ -121,6 +127,11 @@ def render_video(
         piece=None if joined is None else network.clip_frames, seconds=round(seconds, 3),
         frames_per_second=round((done - kept) / seconds, 1), peak_memory_bytes=peak_memory(), interrupted=not whole_clip,
     )  # fmt: skip
+
+
+def between_frames(model: Any) -> int:
+    """How many frames to draw for one of the model's own, so that its motion is smooth at its own speed."""
+    return max(1, math.ceil(SMOOTH / model.fps)) if "rate" in model.abilities else 1
 
 
 def default_scale(frame_size: tuple[int, int], grid: tuple[int, int]) -> int:

@@ -25,6 +25,7 @@ class Meadow:
 
     lattice = Lattice(4, 0, -32)
     scene = Window(0, -32, 64, 64)
+    cell = (4, 4)
 
     def __init__(self, weights: int = 0, delay: float = 0.0) -> None:
         rng = np.random.default_rng(weights)

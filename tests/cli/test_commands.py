@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from mediagen_cli.main import app
 from mediagen_cli.progress import Meter, clock
-from mediagen_cli.report import pixels, size, table
+from mediagen_cli.report import pairs, pixels, size, table
 from PIL import Image
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -75,6 +75,10 @@ def test_defaults_are_the_functions_own() -> None:
             name = renamed.get(parameter.name, parameter.name)
             if name in theirs and name not in {"model", "out", "data", "config", "grid"}:
                 assert parameter.default == theirs[name].default, f"--{name} of {command}"
+
+
+def test_what_a_stranger_wrote_moves_no_cursor() -> None:
+    assert pairs([("a\x1b[2J", "b\nc\x07"), ("d", "é ü"), ("e", None)]) == f"a\\x1b[2J  b\\nc\\x07\n{'d':<8}  é ü"
 
 
 def test_no_arguments(mediagen) -> None:
@@ -222,7 +226,9 @@ def test_train_then_paint(mediagen) -> None:
     assert told["complete"]
     assert told["progress"]["iteration"] == 2
     assert told["made"]["config"]["r1_every"] == 2
-    assert "2 of 2 iterations" in mediagen("inspect", "run").out
+    text = mediagen("inspect", "run").out
+    assert "2 of 2 iterations" in text
+    assert re.search(r"seen +4 pictures", text)
     assert mediagen("canvas", "--width", 64, "--model", "run").code == 0
 
 

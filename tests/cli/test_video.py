@@ -55,7 +55,7 @@ def test_one_line(request_, mediagen, tiny_clips) -> None:
 def test_a_clip(mediagen, tiny_clips) -> None:
     ran = mediagen("video", "--frames", 50, "--model", tiny_clips, "--seed", 3)
     assert (ran.code, ran.out) == (0, "clip.mp4\n")
-    assert "50 frames of 256 x 256 px, 0:04 at 12.5 a second, h264 at crf 18" in ran.err
+    assert "50 frames of 256 x 256 px, 0:02 at 25 a second, h264 at crf 18" in ran.err
     with av.open("clip.mp4") as container:
         assert sum(1 for _ in container.decode(video=0)) == 50
     again = mediagen("video", "--frames", 50, "--model", tiny_clips, "--seed", 3)
@@ -68,9 +68,9 @@ def test_a_clip(mediagen, tiny_clips) -> None:
 
 def test_ten_seconds_by_default(mediagen, tiny_clips) -> None:
     report = json.loads(mediagen("video", "a", "--model", tiny_clips, "--json", "--scale", 1).out)
-    assert (report["frames"], report["duration"], report["fps"]) == (125, 10.0, 12.5)
+    assert (report["frames"], report["duration"], report["fps"]) == (250, 10.0, 25.0)
     assert (report["width"], report["height"], report["joined"]) == (16, 16, None)
-    assert len(list(Path("a").glob("*.png"))) == 125
+    assert len(list(Path("a").glob("*.png"))) == 250
 
 
 def test_a_grid_with_everything(mediagen, tiny_clips) -> None:
@@ -108,7 +108,7 @@ def test_inspect_a_clip(mediagen, tiny_clips) -> None:
         assert told["made"]["config"]["motion"] == 4
         text = mediagen("inspect", name)
         assert text.code == 0
-        assert "mediagen video --model clips --frames 70 --fps 12.5 --seed 3" in text.out
+        assert "mediagen video --model clips --frames 70 --fps 25 --seed 3" in text.out
     cut = Path("a.mp4").read_bytes()
     Path("a.mp4").write_bytes(cut[: len(cut) * 2 // 3])
     assert mediagen("inspect", "a.mp4").code == 1

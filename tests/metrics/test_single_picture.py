@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mediagen.metrics.single_picture import diversity, frechet, patch_distance, sifid
+from mediagen.metrics.single_picture import diversity, frechet, patch_distance, sifid, smoothness
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -39,3 +39,13 @@ def test_sifid_takes_the_user_s_features():
     copies = picture.expand(2, -1, -1, -1)
     assert sifid(picture, copies, pooled) == pytest.approx(0.0, abs=1e-6)
     assert sifid(picture, copies + 1.0, pooled) == pytest.approx(3.0, rel=1e-3)
+    both = torch.stack([picture, picture + 1.0])
+    assert sifid(picture, both, pooled) == pytest.approx(1.5, rel=1e-3)
+    assert sifid(picture, both, pooled, least=True) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_smoothness_is_the_slope_of_the_way():
+    first, last = torch.zeros(3, 4, 5), torch.full((3, 4, 5), 0.5)
+    shares = [0.1, 0.3, 0.9]
+    way = [torch.lerp(first, last, share) for share in shares]
+    assert smoothness(way, shares) == pytest.approx(3 * 0.5)

@@ -247,6 +247,7 @@ def test_killed_training_goes_on_to_the_same_bytes(photo, tmp_path):
             break
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    assert process.returncode == -signal.SIGKILL
     for out in ("parts", "whole"):
         train("consingan", photo, tmp_path / out, preset="tiny", precision="fp32", device="cpu", snapshot_every=2)
     for name in (STATE, WEIGHTS):
@@ -302,6 +303,7 @@ def test_more_than_one_picture_is_refused(photo, tmp_path):
     ("change", "told"),
     [({"stages": 0}, "needs a stage"), ({"shortest": 5}, "at least 12 px"), ({"side": 20}, "no smaller"),
      ({"iterations": ()}, "iterations"), ({"waves": 2, "unbounded": "xy"}, "rows have no number"),
+     ({"mirror": 5, "unbounded": "xy"}, "no ends to mirror"),
      ({"window": (5, 0)}, "a window needs"), ({"shrink": 1.0}, "share"), ({"mirror": 12}, "mirror"), ({"silent": 6}, "silent")],
 )  # fmt: skip
 def test_settings_that_make_no_network(change, told):

@@ -21,8 +21,11 @@ def test_the_papers_shapes():
     assert critic.eval()(torch.zeros(1, 3, 16, 64, 64), rng).shape == (1, 4, 1, 1, 1)
     patch = StridedCritic(video=False, channels=(2, 2, 2), outputs=1, patch=True).eval()
     assert patch(torch.zeros(1, 3, 64, 64), rng).shape == (1, 1, 4, 4)
-    table_6 = StridedCritic(video=True, channels=(2, 2, 2), outputs=1, patch=True).eval()
+    table_6 = StridedCritic(video=True, channels=(2, 2, 2, 2), outputs=1, patch=True).eval()
     assert table_6(torch.zeros(1, 3, 16, 64, 64), rng).shape == (1, 1, 4, 4, 4)
+    full = StridedCritic(video=False, channels=(2, 2, 2), outputs=1, patch=False).eval()
+    assert [convolution.out_channels for convolution in full.convolutions] == [2, 2, 2, 4]
+    assert full(torch.zeros(1, 3, 64, 64), rng).shape == (1, 1, 1, 1)
 
 
 def test_the_first_layer_is_a_transposed_convolution_of_one_cell():

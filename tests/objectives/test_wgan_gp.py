@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from mediagen.objectives.wgan_gp import critic_wasserstein, generator_wasserstein, gradient_penalty, mixed
+from mediagen.objectives.wasserstein import critic_wasserstein, generator_wasserstein
+from mediagen.objectives.wgan_gp import gradient_penalty, mixed
 
 
 def rng() -> torch.Generator:

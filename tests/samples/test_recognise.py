@@ -27,7 +27,9 @@ def test_two_motions_are_told_apart(iterations):
     recogniser = Recogniser(vgan.critic(vgan.PRESETS["tiny"]), 2)
     assert recogniser(moving(3, 0)[0]).shape == (3, 2)
     before = [p.detach().clone() for p in recogniser.critic.convolutions.parameters()]
+    state = torch.random.get_rng_state()
     fit(recogniser, *moving(64, 1), iterations=iterations, rate=5e-3)
+    assert torch.equal(torch.random.get_rng_state(), state), "the global generator is left as it was"
     assert accuracy(recogniser, *moving(64, 2)) > 0.9
     moved = zip(before, recogniser.critic.convolutions.parameters(), strict=True)
     assert all(not torch.equal(a, b) for a, b in moved)  # all layers are fine-tuned

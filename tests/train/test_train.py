@@ -14,8 +14,10 @@ import toy
 from PIL import Image
 from toy import run
 
+from mediagen import models
 from mediagen.checkpoint import load, read_header, read_tensors
 from mediagen.errors import CheckpointError, DataError, UsageError
+from mediagen.train import run as runs
 from mediagen.train.ema import Averages
 from mediagen.train.log import read_log
 from mediagen.train.state import start_from
@@ -198,6 +200,23 @@ def test_senseless_requests_are_refused_in_one_line(
         run(pictures, tmp_path / "run", **asked)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_preset_brings_its_own_numbers_unless_others_are_said() -> None:
+    def settings(model: str, preset: str | None, was: dict[str, object] | None = None, **said: int) -> dict[str, int]:
+        names = ("config", "iterations", "batch", "seed", "precision", "accumulate", "start_from")
+        asked = runs.Asked(preset, **{name: said.get(name) for name in names})
+        found = runs.resolve(model, models.spec(model), asked, was, 1)
+        return {name: found[name] for name in ("batch", "iterations")}
+
+    assert settings("tgan", "paper") == {"batch": 32, "iterations": 100_000}
+    assert settings("tgan", "small") == settings("vgan", None) == {"batch": 16, "iterations": 10_000}
+    assert settings("vgan", "paper-future") == {"batch": 32, "iterations": 65_000}
+    assert settings("tganv2", "paper-ode", batch=8) == {"batch": 8, "iterations": 100_000}
+    assert settings("mocogan", "paper", {"batch": 5, "iterations": 20}) == {"batch": 5, "iterations": 20}
+    assert settings("consingan", "paper") == {"batch": 1, "iterations": 12_000}
+    for name in ("vgan", "tgan", "mocogan", "tganv2"):
+        assert models.spec(name).recipes.keys() <= models.spec(name).presets.keys()
 
 
 def test_a_refused_training_can_be_said_again(pictures: Path, tmp_path: Path) -> None:

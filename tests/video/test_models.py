@@ -97,7 +97,9 @@ def test_skipping_at_the_sizes_that_ship() -> None:
 
 @pytest.mark.parametrize("seed", [1, -1, 2**63])
 def test_any_whole_number_is_a_seed(model, seed: int) -> None:
-    assert not np.array_equal(next(frames(model, seed=seed)), next(frames(model, seed=0))) or wish(model)
+    if "image" in model.abilities:
+        pytest.skip("its picture decides the first frame")
+    assert not np.array_equal(next(frames(model, seed=seed)), next(frames(model, seed=0)))
 
 
 def test_reverse_and_categories_where_it_can(model) -> None:

@@ -71,7 +71,7 @@ class After:
 @pytest.mark.parametrize(("name", "codec"), [*CODED, ("a.gif", None), ("a", None)])
 def test_what_is_written_can_be_read_back(name: str, codec: str | None, tmp_path: Path) -> None:
     path = tmp_path / name
-    report = render_video(Stream(), path, frames=150, scale=4, codec=codec)
+    report = render_video(Stream(), path, frames=150, scale=4, codec=codec, time_scale=1.0)
     assert (report.frames, report.frames_made, report.interrupted) == (150, 150, False)
     assert (report.width, report.height) == (96, 64)
     assert report.bytes == sum(file.stat().st_size for file in ([path] if path.is_file() else path.iterdir()))
@@ -84,6 +84,22 @@ def test_what_is_written_can_be_read_back(name: str, codec: str | None, tmp_path
         errors = np.abs(seen[60:70, None].astype(int) - meant[None, 60:70]).mean((2, 3, 4))
         assert (errors.argmin(1) == np.arange(10)).all()
     assert left(tmp_path) == {name}
+
+
+def test_motion_is_smooth_by_default_where_frames_can_be_drawn_between_frames(tmp_path: Path) -> None:
+    """Every third frame of the smooth clip is a frame of the one that the model learnt; its speed is the same."""
+
+    class Whole(Stream):
+        abilities = Stream.abilities - {"rate"}
+
+    report = render_video(Stream(), tmp_path / "a.mkv", scale=1, codec="ffv1")
+    plain = render_video(Stream(), tmp_path / "b.mkv", scale=1, codec="ffv1", time_scale=1.0)
+    assert (report.frames, report.fps, report.duration) == (300, 30.0, 10.0)
+    assert (plain.frames, plain.fps, plain.duration) == (100, 10.0, 10.0)
+    assert render_video(Whole(), tmp_path / "c.mkv", scale=1, codec="ffv1").fps == 10.0
+    assert render_video(Stream(), tmp_path / "d.mkv", fps=12, frames=5).fps == 12.0
+    smooth = np.stack(list(frames(Stream(), frames=300, time_scale=1 / 3)))
+    assert np.array_equal(pictures(tmp_path / "a.mkv"), smooth)
 
 
 def test_a_clip_has_its_rate_and_its_colours(tmp_path: Path) -> None:
@@ -137,7 +153,7 @@ def test_odd_sizes_repeat_their_last_row_and_column(name: str, tmp_path: Path) -
             state, made = super().step(state, count)
             return state, made[:, :, :15, :23]
 
-    render_video(Odd(), tmp_path / name, frames=3, scale=3, crf=1)
+    render_video(Odd(), tmp_path / name, frames=3, scale=3, crf=1, time_scale=1.0)
     seen, meant = pictures(tmp_path / name), np.stack(list(frames(Odd(), frames=3, scale=3)))
     assert seen.shape == (3, 46, 70, 3)
     assert np.abs(seen[:, :45, :69].astype(int) - meant).mean() < 20
@@ -262,8 +278,9 @@ def test_a_folder_with_something_else_in_it(tmp_path: Path) -> None:
 def test_provenance(name: str, tmp_path: Path) -> None:
     render_video(Stream(), tmp_path / name, frames=5, seed=7, category=[1, 2], image=np.zeros((9, 9, 3), np.uint8))
     record = read_record(tmp_path / name)
-    assert record["command"].startswith("mediagen video --model Stream --frames 5 --fps 10 --seed 7")
+    assert record["command"].startswith("mediagen video --model Stream --frames 5 --fps 30 --seed 7")
     assert "--category 1,2 --category-every 64" in record["command"]
+    assert "--time-scale 0.3333333333333333" in record["command"]
     assert record["plan"]["seed"] == 7
     assert len(record["plan"]["image"]) == len(record["model"]["sha256"]) == 64
     assert {"torch", "av", "numpy", "mediagen"} <= record["made_with"].keys()

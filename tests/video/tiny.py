@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 from mediagen.core.clips import CHUNK, ClipRequest
 from mediagen.core.geometry import Window
 from mediagen.core.seeds import random_field
+
+if TYPE_CHECKING:
+    from mediagen.video.report import Report
 
 
 def rows(seed: int, name: str, width: int, start: int, count: int) -> Tensor:
@@ -103,12 +107,12 @@ class Pieces(nn.Module):
 KINDS = {"stream": Stream, "pieces": Pieces}
 
 
-def film(kind: str, out: str, frames: int, delay: float) -> None:
+def film(kind: str, out: str, frames: int, delay: float) -> Report:
     """What the script does; tests also run it in processes of their own."""
     from mediagen.video.render import render_video
 
     torch.set_num_threads(1)
-    render_video(KINDS[kind](delay), out, frames=frames, scale=2, join="interpolate")
+    return render_video(KINDS[kind](delay), out, frames=frames, scale=2, join="interpolate")
 
 
 if __name__ == "__main__":
