@@ -55,6 +55,12 @@ def badlands(folder: Path) -> None:
     save(stacked([wide[:, at : at + 2000] for at in (0, 2000, 4000)]), folder / "badlands.jpg", 2000)
 
 
+def photographs(folder: Path) -> None:
+    """Four thousand pixels of each of the models that know one photograph."""
+    wide = [mediagen.render(mediagen.load(name), width=4000, seed=7) for name in ("ridges", "badlands")]
+    save(stacked([strip[:, at : at + 2000] for strip in wide for at in (0, 2000)]), folder / "photographs.jpg", 2000)
+
+
 def lamps(folder: Path) -> None:
     """Twelve of the bundled lava lamps, four frames of each: what `mediagen video wall.mp4 --grid 3x4` shows."""
     shown = [frame for k, frame in enumerate(mediagen.frames("lava", grid=(3, 4), frames=97)) if k in (0, 32, 64, 96)]
@@ -79,5 +85,6 @@ def flight(folder: Path) -> None:
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
     badlands(Path(sys.argv[1]))
+    photographs(Path(sys.argv[1]))
     lamps(Path(sys.argv[1]))
     flight(Path(sys.argv[1]))
