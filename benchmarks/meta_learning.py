@@ -4,6 +4,7 @@ python benchmarks/meta_learning.py --pictures TRAIN --unseen OTHERS [--work FOLD
 
 TRAIN and OTHERS are folders or .txt lists. Patch distances are those of samples of the picture's own size; the smaller, the
 nearer. What a distance means, two rows say: the distance of other unseen pictures, and of a training on the picture alone.
+Let OTHERS have no part in choosing settings, or say that they had.
 Times are of the processor, since a machine may be shared.
 """
 
@@ -150,7 +151,9 @@ def main() -> None:
         folder = asked.work or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         preset = "tiny" if asked.quick else "small"
-        teach = partial(train, "mil", asked.pictures, preset=preset)
+        # A training that is there goes on with its own settings, whatever they are.
+        chosen = None if (folder / "mil" / "config.json").exists() else preset
+        teach = partial(train, "mil", asked.pictures, preset=chosen)
         spent = timed(folder / "mil", teach)
         network: Any = load(folder / "mil")
         needs = {"by": "cover", "size": network.config.size, "several": True}
@@ -164,7 +167,7 @@ def main() -> None:
         rows.append({"generator": "ConSinGAN, a training each", "pictures": len(unseen), **found,
                      "CPU seconds a picture": seconds})  # fmt: skip
         rows.append({"generator": "another of the unseen", "pictures": len(unseen), "patch distance": as_other(unseen),
-                     "diversity": float("nan"), "CPU seconds a picture": float("nan")})  # fmt: skip
+                     "diversity": None, "CPU seconds a picture": None})  # fmt: skip
         between = steps_between(network, unseen)
         if asked.sheet:
             shown(network, unseen, asked.sheet)
