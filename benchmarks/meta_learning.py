@@ -4,7 +4,7 @@ python benchmarks/meta_learning.py --pictures TRAIN --unseen OTHERS [--work FOLD
 
 TRAIN and OTHERS are folders or .txt lists. Patch distances are those of samples of the picture's own size; the smaller, the
 nearer. What a distance means, two rows say: the distance of other unseen pictures, and of a training on the picture alone.
-Let OTHERS have no part in choosing settings, or say that they had.
+OTHERS that had a part in choosing settings flatter it: give pictures that had none as --further.
 Times are of the processor, since a machine may be shared.
 """
 
@@ -61,7 +61,13 @@ def measured(model: Any, real: torch.Tensor, count: int) -> dict[str, float]:
 
 
 def means(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    """The means over pictures, and how far their patch distances lie apart."""
+    apart = [row["patch distance"] for row in rows]
+    spread = float(np.std(apart, ddof=1)) if len(apart) > 1 else 0.0
+    least, most = min(apart), max(apart)
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    distance = mean.pop("patch distance")
+    return {"patch distance": distance, "+-": spread, "least": least, "most": most, **mean}
 
 
 def in_one_pass(network: Any, pictures: list[np.ndarray], count: int) -> tuple[dict[str, float], float]:
@@ -141,6 +147,7 @@ def shown(network: Any, pictures: list[np.ndarray], path: Path) -> None:
 def main() -> None:
     asked = common.arguments(
         __doc__, pictures={"type": Path, "required": True}, unseen={"type": Path, "required": True},
+        further={"type": Path, "help": "unseen pictures that had no part in choosing any setting"},
         work={"type": Path, "help": "folder of the trainings, which are gone on with (default: a temporary one)"},
         consingan={"type": int, "default": 600, "help": "iterations a stage of a training on one picture"},
         sheet={"type": Path, "help": "where to put a picture of the unseen ones and what was made of them"},
@@ -160,14 +167,20 @@ def main() -> None:
         seen, unseen = (WholePictures(path, **needs).pictures for path in (asked.pictures, asked.unseen))
         iterations = 3 if asked.quick else asked.consingan
         rows = []
-        for label, pictures in (("in one pass, trained on", seen), ("in one pass, unseen", unseen)):
+        groups = [("in one pass, trained on", seen), ("in one pass, unseen", unseen)]
+        if asked.further:
+            further = WholePictures(asked.further, **needs).pictures
+            groups.append(("in one pass, unseen and of no part in choosing settings", further))
+        for label, pictures in groups:
             found, seconds = in_one_pass(network, pictures, count)
             rows.append({"generator": label, "pictures": len(pictures), **found, "CPU seconds a picture": seconds})
         found, seconds = one_by_one(unseen, folder, network.config.size[1], iterations, count, asked.quick)
         rows.append({"generator": "ConSinGAN, a training each", "pictures": len(unseen), **found,
                      "CPU seconds a picture": seconds})  # fmt: skip
-        rows.append({"generator": "another of the unseen", "pictures": len(unseen), "patch distance": as_other(unseen),
-                     "diversity": None, "CPU seconds a picture": None})  # fmt: skip
+        for label, pictures in groups[1:]:
+            rows.append({"generator": f"another one of those {label.removeprefix('in one pass, ')}",
+                         "pictures": len(pictures), "patch distance": as_other(pictures), "+-": None, "least": None,
+                         "most": None, "diversity": None, "CPU seconds a picture": None})  # fmt: skip
         between = steps_between(network, unseen)
         if asked.sheet:
             shown(network, unseen, asked.sheet)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The canvas's benchmarks at full size, one after the other, then the page: at most 18 minutes. A failure or a timeout ends
+# The canvas's benchmarks at full size, one after the other, then the page: at most 28 minutes. A failure or a timeout ends
 # one of them, not all. Those of clips and single pictures take longer or want trained models: docs/benchmarks.md lists them.
 # Run it on a machine that does nothing else. `bash benchmarks/run_all.sh --quick` only sees whether they work.
 set -uo pipefail

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import options
-from .options import Device, Json, Quiet, Verbose, flag, number, option, rectangles, side_and_pixels, sides
+from .options import (
+    COMPUTING,
+    DEFAULT_MODEL,
+    OUTPUT,
+    Device,
+    Json,
+    Precision,
+    Quiet,
+    Verbose,
+    flag,
+    number,
+    option,
+    rectangles,
+    side_and_pixels,
+    sides,
+)
 from .progress import Meter, Stopper, clock
 from .report import EXIT_SOME_FAILED, Interrupted, near, pairs, pixels, print_json, say, size
 
@@ -32,10 +47,8 @@ EPILOG = """**Examples**
 Stopped, killed, out of disk? Say the same command again: it goes on where it stopped.
 """
 
-WINDOW, PICTURE, COMPUTING, OUTPUT = "Window", "Picture", "Computing", "Output"
-DEFAULT_MODEL = "infinitygan"
+WINDOW = "Window"
 WITH_EXTEND = {"out", "model", "device", "workers", "scheduler", "dry_run", "json", "quiet", "verbose", "config"}
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def canvas(
@@ -63,64 +76,20 @@ def canvas(
             "Make the canvas OUT larger by PX pixels on a side: left, right, up or down.", panel=WINDOW, unit="SIDE PX"
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        option(
-            "A bundled checkpoint (see `mediagen models`), a .safetensors file, or a training's folder. "
-            "Default: infinitygan.",
-            panel=PICTURE,
-            unit="NAME|FILE|RUN",
-        ),
-    ] = None,
-    seed: Annotated[int, number("Which plane: one seed, one plane.", panel=PICTURE)] = 0,
-    structure_seed: Annotated[
-        int | None, number("Draw the layout from another seed, keep the style.", panel=PICTURE)
-    ] = None,
-    texture_seed: Annotated[
-        int | None, number("Draw the textures from another seed, keep the layout.", panel=PICTURE)
-    ] = None,
-    style_every: Annotated[
-        int | None,
-        number(
-            "A new style every PX pixels along x; 0 for one style everywhere. Default: 4096.", panel=PICTURE, unit="PX"
-        ),
-    ] = None,
-    style_blend: Annotated[
-        int | None,
-        number(
-            "Pixels that a change of style takes. Default: a quarter of the stretch; 127 for a map.",
-            panel=PICTURE,
-            unit="PX",
-        ),
-    ] = None,
-    style_map: Annotated[
-        Path | None,
-        option(
-            "Styles at places of your own instead: JSON, CSV or TSV with x, y (pixels) and seed.",
-            panel=PICTURE,
-            unit="FILE",
-        ),
-    ] = None,
-    resample: Annotated[
-        list[str] | None,
-        option(
-            "Draw the layout inside a rectangle from another seed; may be repeated.",
-            panel=PICTURE,
-            unit="X,Y,W,H,SEED",
-        ),
-    ] = None,
-    memory: Annotated[
-        str,
-        option("Memory for computing one block, e.g. 500MB or 8GB. More wastes less.", panel=COMPUTING, unit="BYTES"),
-    ] = "2GB",
+    model: options.Model = None,
+    seed: options.Seed = 0,
+    structure_seed: options.StructureSeed = None,
+    texture_seed: options.TextureSeed = None,
+    style_every: options.StyleEvery = None,
+    style_blend: options.StyleBlend = None,
+    style_map: options.StyleMap = None,
+    resample: options.Rectangles = None,
+    memory: options.Memory = "2GB",
     precision: Annotated[
         Precision,
         option("auto times a block in each and keeps the fastest; the canvas records it.", panel=COMPUTING),
     ] = "auto",
-    block: Annotated[
-        str | None,
-        option("Size of a block in pixels instead of one chosen by --memory.", panel=COMPUTING, unit="WxH"),
-    ] = None,
+    block: options.Block = None,
     cache: Annotated[
         Path | None,
         option(

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from . import options
-from .options import Device, Json, Quiet, Verbose, flag, number, option, sides
-from .progress import Meter, Stopper, clock
-from .report import Interrupted, near, print_json, say
-from .report import size as amount
-
-if TYPE_CHECKING:
-    from mediagen.export.flight_report import Report
+from .options import COMPUTING, Device, Json, Precision, Quiet, Verbose, number, option, sides
+from .progress import Meter, Stopper
+from .report import Interrupted, clip_summary, near, print_json, say
 
 EPILOG = """**Examples**
 
@@ -31,7 +27,7 @@ EPILOG = """**Examples**
 Stopped, killed, out of disk? Say the same command again: it goes on where it stopped. The part that is there plays.
 """
 
-CAMERA, PICTURE, COMPUTING, OUTPUT = "Camera", "Picture (without a canvas)", "Computing", "Output"
+CAMERA = "Camera"
 WITH_CANVAS = {
     "out", "speed", "size", "seconds", "fps", "direction", "x", "y", "zoom", "path", "codec", "crf", "overwrite",
     "config", "json", "quiet", "verbose", "model",
@@ -97,70 +93,23 @@ def flyover(
             unit="FILE",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        option(
-            "A bundled checkpoint (see `mediagen models`), a .safetensors file, or a training's folder. "
-            "Default: infinitygan.",
-            panel=PICTURE,
-            unit="NAME|FILE|RUN",
-        ),
-    ] = None,
-    seed: Annotated[int, number("Which plane: one seed, one plane.", panel=PICTURE)] = 0,
-    structure_seed: Annotated[
-        int | None, number("Draw the layout from another seed, keep the style.", panel=PICTURE)
-    ] = None,
-    texture_seed: Annotated[
-        int | None, number("Draw the textures from another seed, keep the layout.", panel=PICTURE)
-    ] = None,
-    style_every: Annotated[
-        int | None,
-        number(
-            "A new style every PX pixels along x; 0 for one style everywhere. Default: 4096.", panel=PICTURE, unit="PX"
-        ),
-    ] = None,
-    style_blend: Annotated[
-        int | None,
-        number(
-            "Pixels that a change of style takes. Default: a quarter of the stretch; 127 for a map.",
-            panel=PICTURE,
-            unit="PX",
-        ),
-    ] = None,
-    style_map: Annotated[
-        Path | None,
-        option(
-            "Styles at places of your own instead: JSON, CSV or TSV with x, y (pixels) and seed.",
-            panel=PICTURE,
-            unit="FILE",
-        ),
-    ] = None,
-    memory: Annotated[
-        str,
-        option("Memory for computing one block, e.g. 500MB or 8GB. More wastes less.", panel=COMPUTING, unit="BYTES"),
-    ] = "2GB",
+    model: options.Model = None,
+    seed: options.Seed = 0,
+    structure_seed: options.StructureSeed = None,
+    texture_seed: options.TextureSeed = None,
+    style_every: options.StyleEvery = None,
+    style_blend: options.StyleBlend = None,
+    style_map: options.StyleMap = None,
+    memory: options.Memory = "2GB",
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"],
+        Precision,
         option("auto times a block in each and keeps the fastest; the clip records it.", panel=COMPUTING),
     ] = "auto",
-    block: Annotated[
-        str | None,
-        option("Size of a block in pixels instead of one chosen by --memory.", panel=COMPUTING, unit="WxH"),
-    ] = None,
+    block: options.Block = None,
     device: Device = "auto",
-    codec: Annotated[
-        Literal["h264", "vp9", "av1", "ffv1"] | None,
-        option("Default: h264; vp9 for .webm. ffv1 keeps every bit (.mkv).", panel=OUTPUT),
-    ] = None,
-    crf: Annotated[
-        int | None,
-        number(
-            "Quality: 0 is best, larger is smaller. Default: 18 for h264, 28 for vp9 and av1.", "--crf", panel=OUTPUT
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, flag("Delete the clip OUT, or its part, first, and start anew.", "--overwrite", panel=OUTPUT)
-    ] = False,
+    codec: options.Codec = None,
+    crf: options.Crf = None,
+    overwrite: options.OverwriteClip = False,
     config: options.ConfigFile = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -228,7 +177,7 @@ def flyover(
         there = report.frames_made + report.frames_kept
         raise Interrupted(f"{there:,} of {report.frames:,} frames are in {near(report.path)}", context.obj)
     if not quiet:
-        say(_summary(report))
+        say(clip_summary(report))
     return 0
 
 
@@ -237,20 +186,3 @@ def _is_canvas(place: Path) -> bool:
     from mediagen.io.place import is_canvas
 
     return place.suffix == ".zarr" or is_canvas(place)
-
-
-def _summary(report: Report) -> str:
-    """What was done."""
-    quality = "" if report.crf is None else f" at crf {report.crf}"
-    done = (
-        f"{report.frames:,} frames of {report.width} x {report.height} px, {clock(report.duration)} "
-        f"at {report.fps:g} a second, {report.codec}{quality}, {amount(report.bytes)}: "
-    )
-    if report.frames_made:
-        done += (
-            f"made {report.frames_made:,} in {clock(report.seconds)} ({report.frames_per_second:,.0f} a second, "
-            f"peak memory {amount(report.peak_memory_bytes)})"
-        )
-    else:
-        done += "it was all there"
-    return done + (f"; {report.frames_kept:,} were there" if report.frames_kept and report.frames_made else "")

@@ -1,4 +1,4 @@
-"""What several commands share: parsers of values with units, and `--config FILE`."""
+"""What several commands share: options that mean the same everywhere, parsers of values, and `--config FILE`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
-GENERAL = "General"
+GENERAL, PLANE, COMPUTING, OUTPUT = "General", "Plane", "Computing", "Output"
+
+DEFAULT_MODEL = "infinitygan"
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def context_of(command: str) -> dict[str, Any]:
@@ -153,7 +156,64 @@ ConfigFile = Annotated[
 Json = Annotated[bool, flag("Print one JSON object to stdout instead of text.", "--json")]
 Quiet = Annotated[bool, flag("No progress and no summary: errors only.", "--quiet", "-q")]
 Verbose = Annotated[bool, flag("Tell everything, and show tracebacks.", "--verbose", "-v")]
+
+# Which plane, and what it shows.
+Model = Annotated[
+    str | None,
+    option(
+        "A bundled checkpoint (see `mediagen models`), a .safetensors file, or a training's folder. "
+        "Default: infinitygan.",
+        panel=PLANE,
+        unit="NAME|FILE|RUN",
+    ),
+]
+Seed = Annotated[int, number("Which plane: one seed, one plane.", panel=PLANE)]
+StructureSeed = Annotated[int | None, number("Draw the layout from another seed, keep the style.", panel=PLANE)]
+TextureSeed = Annotated[int | None, number("Draw the textures from another seed, keep the layout.", panel=PLANE)]
+StyleEvery = Annotated[
+    int | None,
+    number("A new style every PX pixels along x; 0 for one style everywhere. Default: 4096.", panel=PLANE, unit="PX"),
+]
+StyleBlend = Annotated[
+    int | None,
+    number(
+        "Pixels that a change of style takes. Default: a quarter of the stretch; 127 for a map.", panel=PLANE, unit="PX"
+    ),
+]
+StyleMap = Annotated[
+    Path | None,
+    option(
+        "Styles at places of your own instead: JSON, CSV or TSV with x, y (pixels) and seed.", panel=PLANE, unit="FILE"
+    ),
+]
+Rectangles = Annotated[
+    list[str] | None,
+    option("Draw the layout inside a rectangle from another seed; may be repeated.", panel=PLANE, unit="X,Y,W,H,SEED"),
+]
+
+# How it is computed.
+Memory = Annotated[
+    str,
+    option("Memory for computing one block, e.g. 500MB or 8GB. More wastes less.", panel=COMPUTING, unit="BYTES"),
+]
+Block = Annotated[
+    str | None,
+    option("Size of a block in pixels instead of one chosen by --memory.", panel=COMPUTING, unit="WxH"),
+]
 Device = Annotated[
     str,
-    option("Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N.", panel="Computing", unit="DEVICE"),
+    option("Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N.", panel=COMPUTING, unit="DEVICE"),
+]
+
+# How a clip is kept.
+Codec = Annotated[
+    Literal["h264", "vp9", "av1", "ffv1"] | None,
+    option("Default: h264; vp9 for .webm. ffv1 keeps every bit (.mkv).", panel=OUTPUT),
+]
+Crf = Annotated[
+    int | None,
+    number("Quality: 0 is best, larger is smaller. Default: 18 for h264, 28 for vp9 and av1.", "--crf", panel=OUTPUT),
+]
+OverwriteClip = Annotated[
+    bool, flag("Delete the clip OUT, or its part, first, and start anew.", "--overwrite", panel=OUTPUT)
 ]

@@ -7,7 +7,13 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .progress import clock
+
+if TYPE_CHECKING:
+    from mediagen.export.flight_report import Report as FlightReport
+    from mediagen.video.report import Report as ClipReport
 
 EXIT_FAILED, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -55,6 +61,24 @@ def pixels(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} Tpx"
+
+
+def clip_summary(report: ClipReport | FlightReport, precision: str | None = None) -> str:
+    """What was done for a clip; `precision` where it has a number format of its own."""
+    quality = "" if report.crf is None else f" at crf {report.crf}"
+    format_ = f"{precision}, " if precision else ""
+    done = (
+        f"{report.frames:,} frames of {report.width} x {report.height} px, {clock(report.duration)} "
+        f"at {report.fps:g} a second, {report.codec}{quality}, {size(report.bytes)}: "
+    )
+    if report.frames_made:
+        done += (
+            f"made {report.frames_made:,} in {clock(report.seconds)} ({report.frames_per_second:,.0f} a second, "
+            f"{format_}peak memory {size(report.peak_memory_bytes)})"
+        )
+    else:
+        done += "it was all there"
+    return done + (f"; {report.frames_kept:,} were there" if report.frames_kept and report.frames_made else "")
 
 
 def pairs(rows: Iterable[tuple[str, object]]) -> str:

@@ -10,9 +10,9 @@ import typer
 from mediagen.errors import UsageError
 
 from . import options
-from .options import Device, Json, Quiet, Verbose, flag, number, option
-from .progress import Meter, Stopper, clock
-from .report import Interrupted, near, print_json, say, size
+from .options import COMPUTING, Device, Json, Quiet, Verbose, flag, number, option
+from .progress import Meter, Stopper
+from .report import Interrupted, clip_summary, near, print_json, say
 
 if TYPE_CHECKING:
     from mediagen.video.report import Report
@@ -36,7 +36,7 @@ EPILOG = """**Examples**
 Stopped, killed, out of disk? Say the same command again: it goes on where it stopped. The part that is there plays.
 """
 
-CLIP, PICTURE, COMPUTING, OUTPUT = "Clip", "What it shows", "Computing", "Output"
+CLIP, PICTURE = "Clip", "What it shows"
 
 
 def video(
@@ -109,19 +109,9 @@ def video(
     ] = "cut",
     precision: Annotated[Literal["fp32", "bf16"], option("Number format of the model.", panel=COMPUTING)] = "fp32",
     device: Device = "auto",
-    codec: Annotated[
-        Literal["h264", "vp9", "av1", "ffv1"] | None,
-        option("Default: h264; vp9 for .webm. ffv1 keeps every bit (.mkv).", panel=OUTPUT),
-    ] = None,
-    crf: Annotated[
-        int | None,
-        number(
-            "Quality: 0 is best, larger is smaller. Default: 18 for h264, 28 for vp9 and av1.", "--crf", panel=OUTPUT
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, flag("Delete the clip OUT, or its part, first, and start anew.", "--overwrite", panel=OUTPUT)
-    ] = False,
+    codec: options.Codec = None,
+    crf: options.Crf = None,
+    overwrite: options.OverwriteClip = False,
     config: options.ConfigFile = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -179,20 +169,7 @@ def video(
 
 def _summary(report: Report) -> str:
     """What was done."""
-    quality = "" if report.crf is None else f" at crf {report.crf}"
-    done = (
-        f"{report.frames:,} frames of {report.width} x {report.height} px, {clock(report.duration)} "
-        f"at {report.fps:g} a second, {report.codec}{quality}, {size(report.bytes)}: "
-    )
-    if report.frames_made:
-        done += (
-            f"made {report.frames_made:,} in {clock(report.seconds)} ({report.frames_per_second:,.0f} a second, "
-            f"{report.precision}, peak memory {size(report.peak_memory_bytes)})"
-        )
-    else:
-        done += "it was all there"
-    if report.frames_kept and report.frames_made:
-        done += f"; {report.frames_kept:,} were there"
+    done = clip_summary(report, report.precision)
     if report.joined:
         how = "cut" if report.joined == "cut" else "faded"
         done += f"\n{report.model} makes clips in one piece: pieces of {report.piece} frames follow each other, {how}"

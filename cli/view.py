@@ -12,8 +12,21 @@ import typer
 from mediagen.errors import UsageError
 
 from . import options
-from .canvas import DEFAULT_MODEL, Precision
-from .options import Device, Quiet, Verbose, flag, number, option, rectangles, sides
+from .options import (
+    COMPUTING,
+    DEFAULT_MODEL,
+    OUTPUT,
+    PLANE,
+    Device,
+    Precision,
+    Quiet,
+    Verbose,
+    flag,
+    number,
+    option,
+    rectangles,
+    sides,
+)
 from .report import say
 
 if TYPE_CHECKING:
@@ -34,7 +47,7 @@ EPILOG = """**Examples**
 Only this machine can connect. Ctrl-C ends it; nothing is lost.
 """
 
-SERVER, PICTURE, COMPUTING, KEEPING = "Server", "Plane", "Computing", "Output"
+SERVER = "Server"
 NEEDED = ("starlette", "uvicorn", "xstatic")
 
 
@@ -57,69 +70,36 @@ def view(
         option(
             "Walk over the plane of a bundled checkpoint, a .safetensors file, or a training's folder. "
             "Default: infinitygan.",
-            panel=PICTURE,
+            panel=PLANE,
             unit="NAME|FILE|RUN",
         ),
     ] = None,
-    seed: Annotated[int, number("Which plane: one seed, one plane.", panel=PICTURE)] = 0,
-    structure_seed: Annotated[
-        int | None, number("Draw the layout from another seed, keep the style.", panel=PICTURE)
-    ] = None,
-    texture_seed: Annotated[
-        int | None, number("Draw the textures from another seed, keep the layout.", panel=PICTURE)
-    ] = None,
-    style_every: Annotated[
-        int | None,
-        number(
-            "A new style every PX pixels along x; 0 for one style everywhere. Default: 4096.", panel=PICTURE, unit="PX"
-        ),
-    ] = None,
-    style_blend: Annotated[
-        int | None,
-        number(
-            "Pixels that a change of style takes. Default: a quarter of the stretch; 127 for a map.",
-            panel=PICTURE,
-            unit="PX",
-        ),
-    ] = None,
-    style_map: Annotated[
-        Path | None,
-        option(
-            "Styles at places of your own instead: JSON, CSV or TSV with x, y (pixels) and seed.",
-            panel=PICTURE,
-            unit="FILE",
-        ),
-    ] = None,
-    resample: Annotated[
-        list[str] | None,
-        option(
-            "Draw the layout inside a rectangle from another seed; may be repeated.",
-            panel=PICTURE,
-            unit="X,Y,W,H,SEED",
-        ),
-    ] = None,
+    seed: options.Seed = 0,
+    structure_seed: options.StructureSeed = None,
+    texture_seed: options.TextureSeed = None,
+    style_every: options.StyleEvery = None,
+    style_blend: options.StyleBlend = None,
+    style_map: options.StyleMap = None,
+    resample: options.Rectangles = None,
     memory: Annotated[
         str, option("Memory for computing one block, as for `mediagen canvas`.", panel=COMPUTING, unit="BYTES")
     ] = "2GB",
     precision: Annotated[
         Precision, option("auto takes that of the blocks in the cache, else the fastest here.", panel=COMPUTING)
     ] = "auto",
-    block: Annotated[
-        str | None,
-        option("Size of a block in pixels instead of one chosen by --memory.", panel=COMPUTING, unit="WxH"),
-    ] = None,
+    block: options.Block = None,
     device: Device = "auto",
     cache: Annotated[
         Path | None,
         option(
             "Folder where painted blocks are kept; `mediagen canvas --cache` takes them from there. "
             "Default: mediagen/blocks in the user's cache folder.",
-            panel=KEEPING,
+            panel=OUTPUT,
             unit="FOLDER",
         ),
     ] = None,
     cache_size: Annotated[
-        str, option("How large that folder may become; what was not seen longest leaves.", panel=KEEPING, unit="BYTES")
+        str, option("How large that folder may become; what was not seen longest leaves.", panel=OUTPUT, unit="BYTES")
     ] = "2GB",
     config: options.ConfigFile = None,
     quiet: Quiet = False,
@@ -131,7 +111,7 @@ def view(
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError('looking needs some more packages: pip install "mediagen[view]"')
+        raise UsageError("looking needs some more packages: pip install starlette uvicorn XStatic-Leaflet")
     logging.basicConfig(format="mediagen: %(message)s", level=logging.ERROR if quiet else logging.WARNING)
     logging.getLogger("mediagen.view").setLevel(logging.DEBUG if verbose else logging.NOTSET)
     if target is not None:

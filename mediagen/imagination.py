@@ -50,7 +50,6 @@ class Report:
         return asdict(self)
 
 
-@torch.no_grad()
 def imagine(
     model: Any, picture: Picture, *, blend: Picture | None = None, t: float | None = None, scale: int = 1
 ) -> PyramidGenerator:
@@ -60,8 +59,14 @@ def imagine(
     finest the texture alone. `model` is a HyperGenerator or what `load` takes. Raises MediagenError.
     """
     network = as_model(model)
+    return _imagined(network, picture, blend, _share(network, blend, t, scale), scale)
+
+
+@torch.no_grad()
+def _imagined(
+    network: HyperGenerator, picture: Picture, blend: Picture | None, share: float, scale: int
+) -> PyramidGenerator:
     own = network.embedded(_tensor(network, picture))[0]
-    share = _share(network, blend, t, scale)
     if blend is None:
         return network.of_picture([own] * network.config.scales)
     mixed = torch.lerp(own, network.embedded(_tensor(network, blend))[0], share)
@@ -87,10 +92,11 @@ def imagine_file(
     network = as_model(model)
     files = [Path(picture)] if blend is None else [Path(picture), Path(blend)]
     prints = [hashlib.sha256(_read(file)).hexdigest() for file in files]
+    share = _share(network, blend, t, scale)
     start = time.perf_counter()
-    made = imagine(network, picture, blend=blend, t=t, scale=scale)
+    made = _imagined(network, picture, blend, share, scale)
     seconds = time.perf_counter() - start
-    options = {"blend": blend and "OTHER", "t": _share(network, blend, t, scale), "from_scale": scale} if blend else {}
+    options = {} if blend is None else {"blend": "OTHER", "t": share, "from_scale": scale}
     info = getattr(network, "mediagen", None)
     save_checkpoint(
         path,
@@ -103,7 +109,7 @@ def imagine_file(
             "made_by": "mil, in one pass",
             "with": info.sha256 if info else None,
             "learnt_from": dict(info.header.get("data", {})) if info else {},
-            "command": command_line("imagine", options).replace("imagine", "imagine MODEL PICTURE", 1),
+            "command": command_line("imagine", options, "MODEL", "PICTURE"),
             "made_with": versions("mediagen", "torch", "numpy", "pillow"),
         },
         latents=SPEC.latents,
@@ -117,7 +123,7 @@ def imagine_file(
         parameters=sum(p.numel() for p in made.parameters()),
         bytes=path.stat().st_size,
         seconds=seconds,
-        error=None if blend else _error(network, picture),
+        error=_error(network, picture) if blend is None else None,
     )
 
 

@@ -1,22 +1,14 @@
-"""The machine that something is made on: its devices, its memory, its versions, and the identity of a model on it."""
+"""The machine that something is made on: its devices, its versions, and the identity of a model on it."""
 
 from __future__ import annotations
 
 import hashlib
-import sys
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from mediagen.core.provenance import versions
 from mediagen.errors import UsageError
-
-resource: Any
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None
 
 
 def device_of(name: str | None) -> torch.device:
@@ -64,18 +56,3 @@ def identity(model: Any) -> dict[str, str]:
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().float().numpy().tobytes())
     return {"name": type(model).__name__, "model": type(model).__name__, "sha256": digest.hexdigest()}
-
-
-def peak_memory() -> int:
-    """The most memory this process has held so far, in bytes; 0 where the system does not say."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        lines = []
-    # getrusage's figure begins with the peak of the process that started this one, so it is second best.
-    if found := [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]:
-        return found[0]
-    if resource is None:
-        return 0
-    peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

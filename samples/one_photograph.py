@@ -1,7 +1,7 @@
 """Shows what one photograph became: `python samples/one_photograph.py RUN|NAME PHOTO OUT`.
 
 OUT.jpg has the photograph and a picture 512 px wide; four variations; and 8,000 px of its canvas, folded into four rows.
-OUT.mp4 is the animation: four seconds of the noise walking.
+OUT.mp4 is the animation: ten seconds of the noise walking.
 """
 
 from __future__ import annotations

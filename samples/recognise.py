@@ -9,9 +9,7 @@ from random weights instead, for comparison. Prints the share of TEST's clips th
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +23,7 @@ from mediagen.data.videos import VideoFolder
 from mediagen.errors import CheckpointError, UsageError
 from mediagen.models import vgan
 from mediagen.nn.clip_critic import ClipCritic
-from mediagen.nn.initial import normal
+from mediagen.nn.initial import keyed, normal
 from mediagen.train.state import newest_state
 
 AT_ONCE = 16
@@ -60,14 +58,6 @@ def critic_of(run: Path, random: bool) -> tuple[ClipCritic, vgan.Config]:
         prefix = "network/critic/"
         critic.load_state_dict({k.removeprefix(prefix): v for k, v in state[1].items() if k.startswith(prefix)})
     return critic, config
-
-
-@contextlib.contextmanager
-def keyed(seed: int) -> Iterator[None]:
-    """Inside, torch's global generator starts from `seed`; afterwards it is as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def fit(recogniser: Recogniser, clips: Tensor, labels: Tensor, *, iterations: int, rate: float, seed: int = 0) -> None:

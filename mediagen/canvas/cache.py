@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -31,8 +31,6 @@ from mediagen.machine import identity, made_with
 from mediagen.models._spec import CanvasModel
 
 Index = tuple[int, int]
-
-CACHE_BYTES = "2GB"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +139,7 @@ def precision_in(folder: Path, model: CanvasModel, device: torch.device) -> Prec
     sha, versions = identity(model)["sha256"], made_with(device, *LIBRARIES)
     for record in records(folder):
         same = record.get("made_with") == versions and dict(record.get("model") or {}).get("sha256") == sha
-        if same and record.get("precision") in ("fp32", "bf16", "fp16"):
+        if same and record.get("precision") in get_args(Precision):
             precision: Precision = record["precision"]
             return precision
     return None

@@ -29,9 +29,10 @@ from mediagen.canvas.setup import (
     styles_of,
 )
 from mediagen.canvas.target import bytes_upper_bound, local_path, plan_of, require_room
-from mediagen.canvas.warmup import choose_precision
+from mediagen.canvas.warmup import settle_precision
 from mediagen.core.provenance import command_line
 from mediagen.core.resample import Resample
+from mediagen.core.styles import Precision
 from mediagen.errors import UsageError
 from mediagen.execute.heap import steady_heap
 from mediagen.io.layout import level_count
@@ -96,7 +97,10 @@ def paint(
         texture_seed = None if texture_seed is None else whole("texture_seed", texture_seed)
         styles = styles_of(seed, style_every, style_blend, style_map, texture_seed)
         window = as_window(network, x, y, width, height)
-        format_ = _precision(network, styles, where, precision, None if overwrite else path, cache)
+        there = None if overwrite else path
+        format_ = settle_precision(
+            network, styles, where, precision, lambda: _precision_there(network, where, there, cache)
+        )
         sides = block_of(network, format_, memory, block, where)
         plan = Plan(
             canvas=window, blocks=grid_of(network, *sides), shard=shard or choose_shard(sides, chunk), chunk=chunk,
@@ -208,18 +212,13 @@ def _recorded(path: Path) -> tuple[Plan, dict[str, Any]]:
     return plan_of(store), dict(store.attributes.get("options", {}))
 
 
-def _precision(
-    model: CanvasModel, styles: Any, device: torch.device, asked: str, path: Path | None, cache: str | Path | None
-) -> Any:
-    """The number format asked for; for auto the one that a canvas at `path` or blocks in `cache` have, else the fastest."""
-    if asked in ("fp32", "bf16", "fp16"):
-        return asked
-    if asked != "auto":
-        raise UsageError(f"there is no precision {asked!r}; choose auto, fp32, bf16 or fp16")
+def _precision_there(
+    model: CanvasModel, device: torch.device, path: Path | None, cache: str | Path | None
+) -> Precision | None:
+    """The number format that a canvas at `path` has, else blocks in `cache`."""
     if path is not None and is_canvas(path):
         return plan_of(CanvasStore.open(path)).precision
-    there = precision_in(Path(cache), model, device) if cache is not None else None
-    return there or choose_precision(model, styles, device)
+    return precision_in(Path(cache), model, device) if cache is not None else None
 
 
 def _check_sizes(plan: Plan) -> None:

@@ -17,9 +17,9 @@ from mediagen.canvas import worker
 from mediagen.canvas.plan import Plan
 from mediagen.canvas.shards import Shard, compose, open_source, parts_to_paint
 from mediagen.execute.inline import run_inline
+from mediagen.execute.memory import peak_memory
 from mediagen.io.pyramid import Pyramid
 from mediagen.io.store import CanvasStore
-from mediagen.machine import peak_memory
 from mediagen.models._spec import CanvasModel
 
 SHARED_UNIT, GPU_UNIT = 6, 8

@@ -41,7 +41,7 @@ def open_source(
 
 def parts_to_paint(window: Window, old: CanvasStore | None) -> list[Window]:
     """What the model has to paint of `window`: all of it but what `old` has."""
-    known = window.meet(_area(old)) if old is not None else None
+    known = window.meet(old.area) if old is not None else None
     return [window] if known is None else list(around(window, known))
 
 
@@ -54,7 +54,7 @@ def compose(source: BlockSource, old: CanvasStore | None, window: Window, then: 
     for i, part in enumerate(parts):
         out[part.within(window)] = source.window(part, parts[i + 1 :] + then)
     assert old is not None
-    known = window.meet(_area(old))
+    known = window.meet(old.area)
     assert known is not None
     out[known.within(window)] = old.read(0, known.x - old.origin[0], known.y - old.origin[1], known.width, known.height)
     return out, window.area - known.area
@@ -70,7 +70,3 @@ def around(window: Window, hole: Window) -> Iterator[Window]:
         yield Window(hole.right, hole.y, window.right - hole.right, hole.height)
     if hole.bottom < window.bottom:
         yield Window(window.x, hole.bottom, window.width, window.bottom - hole.bottom)
-
-
-def _area(store: CanvasStore) -> Window:
-    return Window(*store.origin, store.levels[0].width, store.levels[0].height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from mediagen.canvas.plan import grid_of
 from mediagen.canvas.render import draw_fields
 from mediagen.core.geometry import Window
 from mediagen.core.styles import Precision, StyleMap
+from mediagen.errors import UsageError
 from mediagen.models._spec import CanvasModel, Painter
 
 TRIAL = 256
@@ -38,6 +40,20 @@ def time_block(
     painter = model.painter(styles, device=device, precision=precision, compiled=compiled)
     (seconds,) = _least([painter], window, draw_fields(model, window, seed), time.perf_counter)
     return seconds
+
+
+def settle_precision(
+    model: CanvasModel, styles: StyleMap, device: torch.device, asked: str, recorded: Callable[[], str | None]
+) -> Precision:
+    """The number format asked for; for auto the `recorded` one of what is there already, else the fastest.
+
+    `recorded` is called for auto alone; what it finds may come from a stranger's file. Raises UsageError.
+    """
+    formats = get_args(Precision)
+    if asked != "auto" and asked not in formats:
+        raise UsageError(f"there is no precision {asked!r}; choose auto, {', '.join(formats[:-1])} or {formats[-1]}")
+    found = recorded() if asked == "auto" else asked
+    return cast(Precision, found) if found in formats else choose_precision(model, styles, device)
 
 
 def choose_precision(model: CanvasModel, styles: StyleMap, device: torch.device) -> Precision:

@@ -21,9 +21,10 @@ from mediagen.core.provenance import differences
 from mediagen.errors import WorkerError
 from mediagen.execute.heap import keep_heap
 from mediagen.execute.inline import run_inline
+from mediagen.execute.memory import peak_memory
 from mediagen.execute.units import Call, Check
 from mediagen.io.store import CanvasStore, probe
-from mediagen.machine import device_of, made_with, peak_memory
+from mediagen.machine import device_of, made_with
 
 
 @dataclass(frozen=True)

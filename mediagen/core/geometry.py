@@ -7,7 +7,7 @@ so 10**12 is as exact as 0; the plane proper is limited to signed 64 bits, becau
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 PLANE_LIMIT = 2**62
@@ -90,6 +90,12 @@ class Window:
     def within(self, other: Window) -> tuple[slice, slice]:
         """The (rows, columns) slices that cut this window out of an array that spans `other`."""
         return self.rows.within(other.rows), self.columns.within(other.columns)
+
+    def tiles(self, width: int, height: int) -> Iterator[tuple[int, int]]:
+        """(row, column) of all boxes of that size, laid side by side from (0, 0), that this window touches."""
+        for iy in range(self.y // height, (self.bottom - 1) // height + 1):
+            for ix in range(self.x // width, (self.right - 1) // width + 1):
+                yield iy, ix
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,12 @@ def versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def command_line(command: str, options: Mapping[str, object]) -> str:
-    """`mediagen COMMAND --key value ...`: None and False are left out, True is a bare flag, a list is an option repeated."""
-    words = ["mediagen", command]
+def command_line(command: str, options: Mapping[str, object], *places: str) -> str:
+    """`mediagen COMMAND PLACE ... --key value ...`, quoted for a shell.
+
+    None and False are left out, True is a bare flag, a list is an option repeated.
+    """
+    words = ["mediagen", command, *places]
     for key, value in options.items():
         if value is None or value is False:
             continue

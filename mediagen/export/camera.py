@@ -130,8 +130,9 @@ def _number(value: Any, what: str) -> float | None:
         number = value if isinstance(value, int) else int(value) if str(value).lstrip("+-").isdigit() else float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if isinstance(value, bool) or not math.isfinite(number) or abs(number) > 2**61:
-        raise UsageError(f"{what} is no number: {value!r}")
+    # Compared first: a whole number of 400 digits has no float to ask about.
+    if isinstance(value, bool) or not abs(number) <= 2**61:
+        raise UsageError(f"{what} is no number in reach: {str(value)[:40]!r}")
     return number
 
 

@@ -40,8 +40,10 @@ class Report:
         return asdict(self)
 
 
-def make_record(ground: Ground, layout: ClipLayout, camera: dict[str, Any], keys: Path | None) -> dict[str, Any]:
-    """What a clip says of itself: the same request makes the same record, byte for byte. No times, no paths."""
+def make_record(
+    ground: Ground, layout: ClipLayout, camera: dict[str, Any], keys: Path | None, out: str
+) -> dict[str, Any]:
+    """What a clip says of itself: the same request makes the same record, byte for byte. No times, no paths but names."""
     fps = _plain(float(layout.fps))
     glide = {key: _plain(value) for key, value in camera.items() if key != "keys"}
     options = {
@@ -53,13 +55,11 @@ def make_record(ground: Ground, layout: ClipLayout, camera: dict[str, Any], keys
         "codec": layout.codec if layout.container not in ("gif", "png") else None,
         "crf": layout.crf,
     }
-    words = command_line("flyover", options).split(" ", 2)
-    command = " ".join([*words[:2], *([ground.name] if ground.stored else []), *words[2:]])
     size = {"width": layout.width, "height": layout.height, "frames": layout.frames, "fps": fps, "segment": SEGMENT}
     coded = {"container": layout.container, "codec": layout.codec, "crf": layout.crf}
     return {
         "kind": "clip",
-        "command": command,
+        "command": command_line("flyover", options, *([ground.name] if ground.stored else []), out),
         "model": ground.model,
         "made_with": ground.made_with,
         "plan": {"camera": camera, "over": ground.over, **coded, **size},

@@ -22,6 +22,7 @@ from mediagen.canvas.setup import MEMORY
 from mediagen.errors import MediagenError, StoreError, UsageError
 from mediagen.execute.heap import steady_heap
 from mediagen.execute.inline import run_inline
+from mediagen.execute.memory import peak_memory
 from mediagen.export.camera import TOWARDS, Camera, Direction, Glide, Key, read_keys, route_through
 from mediagen.export.fit import check, default_zoom, frames_that_fit
 from mediagen.export.flight import Flight, frames_from, groups
@@ -33,7 +34,7 @@ from mediagen.io.store import CanvasStore
 from mediagen.io.video_codecs import SEGMENT, ClipLayout, layout_of, rate_of
 from mediagen.io.video_file import ClipFile, bytes_of, check_encoder, open_clip, read_record
 from mediagen.io.video_place import only_writer, part_of
-from mediagen.machine import peak_memory, whole
+from mediagen.machine import whole
 from mediagen.video.decide import clear, is_done, no_empty_part, remove_leftovers
 
 SECONDS = 60.0
@@ -47,7 +48,7 @@ CODED_SHARE = 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class CameraWish:
     """Where the camera is to fly, as the command line says it; None is left to `camera_of`."""
 
     speed: float
@@ -97,7 +98,7 @@ def flyover(
     """
     begun, path = time.monotonic(), Path(path).absolute()
     width, height = (whole("size", side, least=16) for side in size)
-    wish = Wish(speed=speed, direction=direction, x=x, y=y, zoom=zoom, keys=None if keys is None else Path(keys))
+    wish = CameraWish(speed=speed, direction=direction, x=x, y=y, zoom=zoom, keys=None if keys is None else Path(keys))
     _check_wish(wish, seconds)
     rate = rate_of(path, fps)
     known = None if wish.keys is None else read_keys(wish.keys)
@@ -115,7 +116,7 @@ def flyover(
     layout = layout_of(path, width=width, height=height, frames=frames, fps=rate, codec=codec, crf=crf)
     check_encoder(layout)
     extent = check(camera, (width, height), rate, frames, ground, known is not None)
-    record = make_record(ground, layout, said, wish.keys)
+    record = make_record(ground, layout, said, wish.keys, path.name)
     done = kept = frames
     if is_done(path, record, overwrite=overwrite):
         remove_leftovers(path, record)
@@ -146,7 +147,7 @@ def flyover(
 
 
 def camera_of(
-    wish: Wish, keys: list[Key] | None, size: tuple[int, int], ground: Ground
+    wish: CameraWish, keys: list[Key] | None, size: tuple[int, int], ground: Ground
 ) -> tuple[Camera, dict[str, Any]]:
     """The camera, and how it is recorded."""
     zoom = default_zoom(size, ground) if wish.zoom is None else wish.zoom
@@ -160,7 +161,7 @@ def camera_of(
     return camera, {"speed": wish.speed, "direction": wish.direction, **centre, "zoom": zoom}
 
 
-def _start(wish: Wish, size: tuple[int, int], zoom: float, ground: Ground) -> tuple[float, float]:
+def _start(wish: CameraWish, size: tuple[int, int], zoom: float, ground: Ground) -> tuple[float, float]:
     """The centre of the first frame, from the anchor: at the side of the home that the camera flies away from."""
     home, (ax, ay) = ground.home, ground.anchor
     across, down = TOWARDS[wish.direction]
@@ -173,7 +174,7 @@ def _start(wish: Wish, size: tuple[int, int], zoom: float, ground: Ground) -> tu
     return (x if wish.x is None else float(wish.x - ax)), (y if wish.y is None else float(wish.y - ay))
 
 
-def _check_wish(wish: Wish, seconds: float | None) -> None:
+def _check_wish(wish: CameraWish, seconds: float | None) -> None:
     if wish.direction not in TOWARDS:
         raise UsageError(f"--direction is right, left, up or down, not {wish.direction!r}")
     if not 0 < wish.speed <= 1e6:
@@ -187,7 +188,7 @@ def _check_wish(wish: Wish, seconds: float | None) -> None:
             whole(name, place)
 
 
-def _first_x(wish: Wish, keys: list[Key] | None) -> int:
+def _first_x(wish: CameraWish, keys: list[Key] | None) -> int:
     return math.floor(keys[0].x) if keys is not None else wish.x or 0
 
 

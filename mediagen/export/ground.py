@@ -16,16 +16,13 @@ from mediagen.canvas.paint import resolved_options
 from mediagen.canvas.plan import CHUNK, Plan, choose_shard, grid_of
 from mediagen.canvas.render import BlockSource
 from mediagen.canvas.setup import LIBRARIES, MARGIN, MEMORY, as_model, block_of, lanes, styles_of
-from mediagen.canvas.warmup import choose_precision
+from mediagen.canvas.warmup import settle_precision
 from mediagen.core.geometry import PLANE_LIMIT, Window
-from mediagen.errors import UsageError
-from mediagen.export.pixels import area
 from mediagen.export.scenery import CanvasScenery, PlaneScenery, Scenery, anchor_near
 from mediagen.io.store import CanvasStore
 from mediagen.machine import device_of, identity, made_with, whole
 
 DEFAULT_MODEL = "infinitygan"
-PRECISIONS = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def canvas_ground(store: CanvasStore) -> Ground:
 
     digest = sha256(dumps(store.attributes, sort_keys=True).encode()).hexdigest()
     return Ground(
-        name=store.path.name, stored=True, home=area(store), limits=area(store), anchor=store.origin,
+        name=store.path.name, stored=True, home=store.area, limits=store.area, anchor=store.origin,
         model=dict(store.attributes.get("model", {})), over={"canvas": digest}, about={"canvas": store.attributes},
         options={}, made_with=made_with(device_of("cpu"), "numpy", "av", "pillow"), open=open_,
     )  # fmt: skip
@@ -104,10 +101,7 @@ def plane_ground(wish: PlaneWish, x: int, recorded: str | None) -> Ground:
     )  # fmt: skip
     assert seed is not None
     styles = styles_of(seed, wish.style_every, wish.style_blend, wish.style_map, texture)
-    if wish.precision not in ("auto", *PRECISIONS):
-        raise UsageError(f"there is no precision {wish.precision!r}; choose auto, fp32, bf16 or fp16")
-    asked: Any = recorded if wish.precision == "auto" and recorded in PRECISIONS else wish.precision
-    precision = choose_precision(model, styles, where) if asked == "auto" else asked
+    precision = settle_precision(model, styles, where, wish.precision, lambda: recorded)
     sides = block_of(model, precision, wish.memory, wish.block, where)
     grid, scene = grid_of(model, *sides), model.scene
     # The plan of a canvas has all that decides the plane's pixels, and a canvas besides, which is left out again.

@@ -14,10 +14,9 @@ from threading import RLock
 import numpy as np
 
 from mediagen.core.geometry import Window
-from mediagen.errors import StoreError, UsageError
+from mediagen.core.provenance import command_line
+from mediagen.errors import UsageError
 from mediagen.io.halve import halve
-from mediagen.io.layout import Level
-from mediagen.io.shards import read_chunk
 from mediagen.io.store import CanvasStore
 
 CACHE = 2**24
@@ -36,7 +35,7 @@ class Picture:
     def __init__(self, store: CanvasStore, base: int, part: Window) -> None:
         self.store, self.base, self.part = store, base, part
         kept = max(1, CACHE // (3 * store.levels[0].chunk ** 2))
-        self._chunk = lru_cache(kept)(self._read_chunk)
+        self._chunk = lru_cache(kept)(store.read_chunk)
         self._whole = lru_cache(2)(self._make_whole)
         self._one_at_a_time = RLock()
 
@@ -51,9 +50,7 @@ class Picture:
         step, level = 2**k, self.base + k
         if level < len(self.store.levels) and not (self.part.x % step or self.part.y % step):
             there = self._shifted(window, self.part.x // step, self.part.y // step)
-            if all(
-                self.store.shard_is_whole(level, iy, ix) for iy, ix in shards_under(self.store.levels[level], there)
-            ):
+            if all(self.store.shard_is_whole(level, *shard) for shard in shards_under(self.store, level, there)):
                 return self._stored(level, there)
         if self._is_small(k):
             with self._one_at_a_time:
@@ -85,26 +82,13 @@ class Picture:
         info = self.store.levels[level]
         side = info.chunk
         out = np.empty((3, window.height, window.width), np.uint8)
-        for cy in range(window.y // side, (window.bottom - 1) // side + 1):
-            for cx in range(window.x // side, (window.right - 1) // side + 1):
-                chunk = self._chunk(level, cy, cx)
-                whole = Window(cx * side, cy * side, side, side)
-                part = whole.meet(window)
-                assert part is not None
-                out[:, *part.within(window)] = 0 if chunk is None else chunk[:, *part.within(whole)]
+        for cy, cx in window.tiles(side, side):
+            chunk = self._chunk(level, cy, cx)
+            whole = Window(cx * side, cy * side, side, side)
+            part = whole.meet(window)
+            assert part is not None
+            out[:, *part.within(window)] = 0 if chunk is None else chunk[:, *part.within(whole)]
         return out
-
-    def _read_chunk(self, level: int, cy: int, cx: int) -> np.ndarray | None:
-        info = self.store.levels[level]
-        down, across = info.shard_height // info.chunk, info.shard_width // info.chunk
-        file = self.store.shard_path(level, cy // down, cx // across)
-        try:
-            return read_chunk(file, info, cy % down, cx % across)
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{self.store.path}: shard {level}/{cy // down}/{cx // across} cannot be read: {error}; "
-                "paint it again with --resume"
-            ) from error
 
     @staticmethod
     def _shifted(window: Window, x: int, y: int) -> Window:
@@ -121,16 +105,14 @@ def _two(length: int) -> Iterator[tuple[int, int]]:
     yield length // 2, length
 
 
-def shards_under(level: Level, window: Window) -> Iterator[tuple[int, int]]:
+def shards_under(store: CanvasStore, level: int, window: Window) -> Iterator[tuple[int, int]]:
     """The shards (iy, ix) of a level that `window`, counted from its first pixel, touches."""
-    for iy in range(window.y // level.shard_height, (window.bottom - 1) // level.shard_height + 1):
-        for ix in range(window.x // level.shard_width, (window.right - 1) // level.shard_width + 1):
-            yield iy, ix
+    return window.tiles(store.levels[level].shard_width, store.levels[level].shard_height)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """A window of the plane as the command line says it; None is the canvas's own edge."""
+class WindowWish:
+    """A window in pixels of the plane, to be seen 2**level times smaller; None is the canvas's own edge."""
 
     x: int | None = None
     y: int | None = None
@@ -139,14 +121,9 @@ class Wish:
     level: int = 0
 
 
-def area(store: CanvasStore) -> Window:
-    """The canvas on the plane."""
-    return Window(*store.origin, store.levels[0].width, store.levels[0].height)
-
-
-def window_of(store: CanvasStore, wish: Wish) -> Window:
+def window_of(store: CanvasStore, wish: WindowWish) -> Window:
     """The window that is asked for, on the plane. Raises UsageError where the canvas does not have it."""
-    whole = area(store)
+    whole = store.area
     x, y = (whole.x if wish.x is None else wish.x), (whole.y if wish.y is None else wish.y)
     width = whole.right - x if wish.width is None else wish.width
     height = whole.bottom - y if wish.height is None else wish.height
@@ -176,13 +153,14 @@ def unpainted(store: CanvasStore, window: Window) -> tuple[int, int]:
     """How many of the shards under a window of the plane are missing at full size, and how many there are."""
     part = Window(window.x - store.origin[0], window.y - store.origin[1], window.width, window.height)
     count = missing = 0
-    for iy, ix in shards_under(store.levels[0], part):
+    for shard in shards_under(store, 0, part):
         count += 1
-        missing += not store.shard_is_whole(0, iy, ix)
+        missing += not store.shard_is_whole(0, *shard)
     return missing, count
 
 
 def how_to_finish(store: CanvasStore) -> str:
     """The command that paints what a canvas lacks."""
     name = store.attributes.get("model", {}).get("name", "infinitygan")
-    return f"mediagen canvas {store.path.name} --resume" + ("" if name == "infinitygan" else f" --model {name}")
+    options = {"resume": True, "model": None if name == "infinitygan" else name}
+    return command_line("canvas", options, store.path.name)

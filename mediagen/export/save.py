@@ -15,9 +15,10 @@ from mediagen.canvas.memory import size_text
 from mediagen.core.geometry import Window
 from mediagen.core.provenance import command_line, versions
 from mediagen.errors import StoreError, UsageError
+from mediagen.execute.memory import peak_memory
 from mediagen.export import dzi, tiff
-from mediagen.export.ahead import cores, in_order
-from mediagen.export.pixels import Picture, Wish, how_to_finish, picture_of, unpainted, window_of
+from mediagen.export.ahead import in_order
+from mediagen.export.pixels import Picture, WindowWish, how_to_finish, picture_of, unpainted, window_of
 from mediagen.export.streams import QUALITY, check_quality, check_size, write_picture
 from mediagen.io.files import free_bytes, make_folder, storing
 from mediagen.io.overview import overview_path
@@ -26,8 +27,12 @@ from mediagen.io.video_place import only_writer, put_in_place
 
 Kind = Literal["tif", "dzi", "png", "jpg"]
 ENDINGS: dict[str, Kind] = {".tif": "tif", ".tiff": "tif", ".dzi": "dzi", ".png": "png", ".jpg": "jpg", ".jpeg": "jpg"}
-BAND = 2**23
-"""Bytes of pixels that a PNG or JPEG is given at once, if that is a row at all."""
+BAND = 2**24
+"""Bytes of pixels that are read at once for a PNG or JPEG, if that is a row at all."""
+PIECE = 2**21
+"""Bytes of pixels that its encoder, which makes copies, is given at once."""
+ACROSS = 4096
+"""Pixels of a band that are read in one go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,7 @@ def export(
     kind = kind_of(out)
     store = canvas if isinstance(canvas, CanvasStore) else CanvasStore.open(canvas)
     picture = picture_of(
-        store, window_of(store, Wish(x=x, y=y, width=width, height=height, level=level)), level
+        store, window_of(store, WindowWish(x=x, y=y, width=width, height=height, level=level)), level
     )  # fmt: skip
     covered = covered_window(picture)
     _check(picture, kind, quality, overlap)
@@ -143,10 +148,9 @@ def make_record(
     window = asdict(covered_window(picture))
     deep = {"tiles": tiles, "overlap": overlap} if out.suffix.lower() == ".dzi" else {}
     options = {**window, "level": picture.base or None, "quality": quality, **deep}
-    words = command_line("export", options).split(" ", 2)
     return {
         "kind": "picture",
-        "command": " ".join([*words[:2], picture.store.path.name, out.name, *words[2:]]),
+        "command": command_line("export", options, picture.store.path.name, out.name),
         "window": window,
         "level": picture.base,
         "made_with": versions("mediagen", "numpy", "pillow", "tifffile"),
@@ -155,29 +159,35 @@ def make_record(
 
 
 def rows_of(picture: Picture) -> Iterator[np.ndarray]:
-    """The picture's rows (n, width, 3) from the top down, the next band read while one is used."""
+    """The picture's rows (n, width, 3) from the top down, the next band read while one is used.
+
+    A row of chunks is read in as few bands as BAND allows, for each of them decodes every chunk of it again.
+    """
     width, height = picture.size()
     chunk = picture.store.levels[0].chunk
-    count = max(1, min(chunk, BAND // (3 * width)))
-    across = max(chunk, -(-width // (4 * cores()) // chunk) * chunk)
+    count = -(-chunk // -(-3 * chunk * width // BAND))
 
-    def band(top: int) -> np.ndarray:
-        rows = np.empty((min(count, height - top), width, 3), np.uint8)
-        for x in range(0, width, across):
-            part = Window(x, top, min(across, width - x), len(rows))
-            rows[:, x : part.right] = picture.read(0, part).transpose(1, 2, 0)
+    def bands() -> Iterator[range]:
+        top = 0
+        while top < height:
+            to_next_chunk = chunk - (picture.part.y + top) % chunk
+            yield range(top, min(height, top + min(count, to_next_chunk)))
+            top += min(count, to_next_chunk)
+
+    def band(of: range) -> np.ndarray:
+        rows = np.empty((len(of), width, 3), np.uint8)
+        left = 0
+        while left < width:
+            right = min(width, left + ACROSS - (picture.part.x + left) % chunk)
+            part = Window(left, of.start, right - left, len(of))
+            rows[:, left:right] = picture.read(0, part).transpose(1, 2, 0)
+            left = right
         return rows
 
-    return in_order(band, range(0, height, count), 1, ahead=2)
-
-
-def peak_memory() -> int:
-    """The most memory this process has held, in bytes; 0 where the system does not say. (The other one wants torch.)"""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+    few = max(1, PIECE // (3 * width))
+    for rows in in_order(band, bands(), 1, ahead=1):
+        for top in range(0, len(rows), few):
+            yield rows[top : top + few]
 
 
 class _Steps:
@@ -270,5 +280,5 @@ def _levels(picture: Picture, kind: Kind) -> int:
 def _bytes(out: Path, kind: Kind) -> int:
     if kind != "dzi":
         return out.stat().st_size
-    folders = [out.parent, *(folder for folder in dzi.files_of(out).iterdir() if folder.is_dir())]
-    return out.stat().st_size + sum(e.stat().st_size for folder in folders[1:] for e in os.scandir(folder))
+    folders = [folder for folder in dzi.files_of(out).iterdir() if folder.is_dir()]
+    return out.stat().st_size + sum(entry.stat().st_size for folder in folders for entry in os.scandir(folder))

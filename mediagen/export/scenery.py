@@ -15,7 +15,7 @@ from mediagen.canvas.render import BlockSource
 from mediagen.core.geometry import Window
 from mediagen.errors import StoreError
 from mediagen.export.pixels import Picture, how_to_finish, shards_under
-from mediagen.io.halve import halve
+from mediagen.io.halve import halved
 from mediagen.io.store import CanvasStore
 
 PLANE_LEVELS = 12
@@ -41,7 +41,7 @@ class CanvasScenery:
     def __init__(self, store: CanvasStore) -> None:
         self.store, self.anchor, self.levels = store, store.origin, len(store.levels)
         self._pictures = [Picture(store, level.index, self.bounds(level.index)) for level in store.levels]
-        self._looked_at: tuple[int, set[tuple[int, int]]] = (-1, set())
+        self._looked_at: dict[int, set[tuple[int, int]]] = {}
 
     def bounds(self, level: int) -> Window:
         return Window(0, 0, self.store.levels[level].width, self.store.levels[level].height)
@@ -51,8 +51,8 @@ class CanvasScenery:
 
     def check(self, level: int, window: Window) -> None:
         """Raises StoreError where a window is not painted."""
-        shards = set(shards_under(self.store.levels[level], window))
-        known = self._looked_at[1] if self._looked_at[0] == level else set()
+        shards = set(shards_under(self.store, level, window))
+        known = self._looked_at.get(level, set())
         for shard in sorted(shards - known):
             if not self.store.shard_is_whole(level, *shard):
                 lacking = self.store.shard_window(level, *shard)
@@ -61,7 +61,7 @@ class CanvasScenery:
                     f"{self.store.path.name} is not painted yet where the camera flies, near x = {x}, y = {y}; "
                     f"finish it with `{how_to_finish(self.store)}`"
                 )
-        self._looked_at = level, shards
+        self._looked_at[level] = shards
 
 
 class PlaneScenery:
@@ -78,10 +78,7 @@ class PlaneScenery:
 
     def read(self, level: int, window: Window, then: Sequence[tuple[int, Window]]) -> np.ndarray:
         pixels = self.source.window(self._below(level, window), [self._below(*one) for one in then])
-        planar = pixels.transpose(2, 0, 1)
-        for _ in range(level):
-            planar = halve(np.ascontiguousarray(planar))
-        return planar
+        return halved(np.ascontiguousarray(pixels.transpose(2, 0, 1)), level)
 
     def _below(self, level: int, window: Window) -> Window:
         """The pixels of the plane under a window of a level."""
@@ -103,10 +100,3 @@ def anchor_near(x: int, y: int) -> tuple[int, int]:
     """An anchor near a place of the plane, on the lattice of every level."""
     step = 2**PLANE_LEVELS
     return x // step * step, y // step * step
-
-
-def blocks_to_keep(source: BlockSource, width: int, height: int) -> int:
-    """How many finished blocks let a view of that size move on without painting any of them twice."""
-    across = width // source.blocks.width + 3
-    down = height // source.blocks.height + 3
-    return across * down

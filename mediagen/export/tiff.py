@@ -29,7 +29,7 @@ def check_installed() -> None:
     try:
         import tifffile  # noqa: F401
     except ImportError:
-        raise UsageError('TIFFs need tifffile: pip install "mediagen[export]"') from None
+        raise UsageError("TIFFs need one more package: pip install tifffile") from None
 
 
 def tile_side(picture: Picture) -> int:

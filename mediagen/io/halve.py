@@ -5,6 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 
+def halved(planar: np.ndarray, times: int) -> np.ndarray:
+    """`halve`, so many times: a picture (3, h, w) of level k as one of level k + times."""
+    for _ in range(times):
+        planar = halve(planar)
+    return planar
+
+
 def halve(planar: np.ndarray) -> np.ndarray:
     """Mean of 2 x 2 pixels, (a + b + c + d + 2) // 4, of (3, h, w) uint8; an odd last row or column counts twice."""
     _, height, width = planar.shape

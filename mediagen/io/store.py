@@ -97,6 +97,11 @@ class CanvasStore:
         except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError) as error:
             raise StoreError(f"{target}: the canvas's metadata is damaged ({type(error).__name__}: {error})") from error
 
+    @property
+    def area(self) -> Window:
+        """The canvas on the plane."""
+        return Window(*self.origin, self.levels[0].width, self.levels[0].height)
+
     def grid(self, level: int = 0) -> tuple[int, int]:
         """Number of shards of a level as (rows, columns)."""
         return self.levels[level].grid
@@ -160,6 +165,21 @@ class CanvasStore:
         except (OSError, ValueError, RuntimeError) as error:
             where = f"level {level}, pixels {window.x}..{window.right} x {window.y}..{window.bottom}"
             raise StoreError(f"{self.path}: {where} cannot be read: {error}; paint it again with --resume") from error
+
+    def read_chunk(self, level: int, cy: int, cx: int) -> np.ndarray | None:
+        """One chunk (3, side, side) of a level, decoded by the thread that asks; None where its shard is not whole.
+
+        What lies beyond the array's end is zero. Raises StoreError.
+        """
+        info = self.levels[level]
+        down, across = info.shard_height // info.chunk, info.shard_width // info.chunk
+        iy, ix = cy // down, cx // across
+        try:
+            return shards.read_chunk(self.shard_path(level, iy, ix), info, cy % down, cx % across)
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"{self.path}: shard {level}/{iy}/{ix} cannot be read: {error}; paint it again with --resume"
+            ) from error
 
     def remove_orphans(self) -> int:
         """Deletes what killed processes left in and beside the store; returns how many. No writer may be alive."""

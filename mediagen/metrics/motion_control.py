@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mediagen.nn.initial import keyed
+
 SIDE = 32
 """Frames are scaled to this many pixels: a motion needs no more, and the network is small."""
 LEARNING_RATE = 2e-3
@@ -51,8 +53,7 @@ def train_classifier(
     assert 0 <= int(labels.min()) <= int(labels.max()) < categories
     small = _scaled(clips)
     rng = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with keyed(seed):
         network = MotionClassifier(categories)
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)

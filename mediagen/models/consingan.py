@@ -34,6 +34,7 @@ from mediagen.nn.padding_free import fit
 from mediagen.nn.pyramid_generator import PyramidGenerator
 from mediagen.nn.pyramid_painter import fresh_noise, noise_of, window_of
 from mediagen.nn.single_image import Box, initialise, mirrored, place, pyramid_sizes, seen, shifted, shrunk, stack
+from mediagen.nn.stages import Turns, adam, check, rated
 from mediagen.objectives.wasserstein import critic_wasserstein, generator_wasserstein
 from mediagen.objectives.wgan_gp import gradient_penalty
 
@@ -90,20 +91,13 @@ class Config:
     walk_from: int = 1  # coarser stages keep their noise
 
     def __post_init__(self) -> None:
-        for sound, told in (
+        check(self, (
             (0 <= self.shrink < 1, "shrink is a share of the picture: at least 0 and below 1"),
             (self.stages >= 1 and 12 <= self.shortest <= self.side,
              "a pyramid needs a stage, a shortest side of at least 12 px, and a side no smaller"),
-            (self.iterations and min(self.iterations) >= 1, "iterations must be at least 1 a stage"),
-            (not self.waves or self.unbounded != "xy", "rows have no number on a plane without bounds: waves=0"),
-            (0 <= self.mirror < 12, "mirror is at most 11 rows"),
-            (not self.mirror or self.unbounded != "xy", "a plane without bounds has no ends to mirror: mirror=0"),
             (0 <= self.silent < max(2, self.stages), "the coarsest stage cannot be silent"),
-            (not any(0 < side < 12 for side in self.window), "a window needs at least 12 px a side"),
             (self.stagewise or not self.noise_beyond, "noise_beyond is for pictures between stages"),
-        ):  # fmt: skip
-            if not sound:
-                raise UsageError(told)
+        ))  # fmt: skip
 
     @property
     def padding_free(self) -> bool:
@@ -120,19 +114,11 @@ class Config:
         """Seed of the noise that an animation walks around; None for the seed that is asked for."""
         return RECONSTRUCTION if self.task == "animation" else None
 
-    def lasts(self, stage: int) -> int:
-        """Iterations of a stage."""
-        return self.iterations[min(stage, len(self.iterations) - 1)]
-
     @property
-    def trains(self) -> range:
+    def turns(self) -> Turns:
         """The stages that a training goes through: fine-tuning goes on with the last one."""
-        return range(self.stages - 1 if self.task == "fine-tuning" else 0, self.stages)
-
-    @property
-    def total(self) -> int:
-        """Iterations of all stages."""
-        return sum(self.lasts(stage) for stage in self.trains)
+        trains = range(self.stages - 1 if self.task == "fine-tuning" else 0, self.stages)
+        return Turns(trains=trains, iterations=self.iterations, decay_from=self.decay_from)
 
 
 class Critic(nn.Module):
@@ -170,14 +156,13 @@ class Objective:
         self.generator, self.critic = PyramidGenerator(config), Critic(config)
         for network in (self.generator, self.critic):
             initialise(network)
-            network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network.to(device)
         self.networks: dict[str, nn.Module] = {"generator": self.generator, "critic": self.critic}
         self.state: dict[str, Tensor] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for stage in range(config.stages):
-            self.optimizers[f"generator-{stage}"] = adam(config, self.generator_groups(stage))
-            self.optimizers[f"critic-{stage}"] = adam(config, [(list(self.critic.parameters()), config.rate)])
-        self.starts = {n: sum(config.lasts(k) for k in range(config.trains[0], n)) for n in config.trains}
+            self.optimizers[f"generator-{stage}"] = adam(self.generator_groups(stage), config.betas)
+            self.optimizers[f"critic-{stage}"] = adam([(list(self.critic.parameters()), config.rate)], config.betas)
         self.draws: dict[int, Draw] = {}
         self.pictures: dict[int, Tensor] = {}
         self.fixed: tuple[int, dict[Field, Tensor]] = (-1, {})
@@ -201,12 +186,10 @@ class Objective:
 
     def phases(self, iteration: int) -> list[Phase]:
         config = self.config
-        stage = max(n for n, start in self.starts.items() if iteration >= start)
-        fallen = iteration - self.starts[stage] >= config.decay_from * config.lasts(stage)
+        stage, fallen = config.turns.at(iteration)
         generator, critic = f"generator-{stage}", f"critic-{stage}"
         for name in (generator, critic):
-            for group in self.optimizers[name].param_groups:
-                group["lr"] = group["initial_lr"] * (0.1 if fallen else 1.0)
+            rated(self.optimizers[name], fallen)
         self.draws.clear()
 
         def again() -> None:
@@ -354,13 +337,6 @@ def pyramid(config: Config, height: int, width: int) -> list[tuple[int, ...]]:
     return pyramid_sizes(height, width, shortest, config.stages, geometric=config.geometric, shared=shared)
 
 
-def adam(config: Config, groups: list[tuple[list[nn.Parameter], float]]) -> torch.optim.Adam:
-    """Adam with a rate a group, which `phases` lowers late in a stage."""
-    return torch.optim.Adam(
-        [{"params": params, "lr": rate, "initial_lr": rate} for params, rate in groups], betas=config.betas, fused=True
-    )
-
-
 PAPER = Config()
 OTHER_TASK = replace(PAPER, slope=0.3, norm=True, iterations=(1000,))
 SMALL = Config(side=160, by="height", stages=5, unbounded="x", waves=4, window=(96, 128), penalty_share=0.5, penalty=1.0,
@@ -392,6 +368,6 @@ SPEC = ModelSpec(
     build=PyramidGenerator,
     objective=Objective,
     needs=lambda config: WholePictureNeeds(side=config.side, by=config.by, pair=config.task == "fine-tuning"),
-    defaults=lambda config: {"iterations": config.total, "batch": 1},
+    defaults=lambda config: {"iterations": config.turns.total, "batch": 1},
     latents={"z_l": "N(0, I), 3 channels, coarsest stage", "z_n": "N(0, I) per channel of every further stage"},
 )

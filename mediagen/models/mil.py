@@ -39,7 +39,9 @@ from mediagen.nn.hyper_generator import HyperGenerator
 from mediagen.nn.padding_free import box, fit
 from mediagen.nn.pyramid_painter import arrays, fresh_noise, window_of
 from mediagen.nn.resnet import Norm, embedder, seen_whole
-from mediagen.nn.single_image import place, seen, shifted, shrunk, stack, stage_sizes
+from mediagen.nn.sheets import from_bytes, to_bytes
+from mediagen.nn.single_image import place, pyramid_sizes, seen, shifted, shrunk, stack
+from mediagen.nn.stages import Turns, adam, check, rated
 from mediagen.nn.variants import varied
 from mediagen.objectives.wasserstein import critic_wasserstein, generator_wasserstein
 from mediagen.objectives.wgan_gp import flatness, gradient_penalty
@@ -56,7 +58,7 @@ class Config:
     """The defaults are the paper's for a data set; [C] marks what only the released code tells."""
 
     # The pyramid (appendix B.2).
-    size: tuple[int, int] = (250, 188)  # width, height of the finest scale; every picture is cut to this shape
+    size: tuple[int, int] = (250, 188)  # (width, height) of the finest scale; every picture is cut to this shape
     shortest: int = 25  # s_0: width of the coarsest scale
     ratio: float = 0.6  # r, which decides how many scales there are; then it is solved anew so that both ends fit [C]
     unbounded: Literal["none", "x", "xy"] = "none"  # axes without any padding; the paper pads both
@@ -92,30 +94,25 @@ class Config:
     lipschitz: Literal["mixed", "real"] = "mixed"  # WGAN-GP's penalty [C], or the one of Eq. 14
     drift: float = 0.0  # weight of the mean squared score of real windows (ours)
     variants: float = 0.0  # how far pictures are varied, 0 to 1 (ours)
-    window: tuple[int, int] = (0, 0)  # rows, columns that an iteration looks at (ours); 0 for the whole picture
+    window: tuple[int, int] = (0, 0)  # (rows, columns), unlike `size`, that an iteration looks at (ours); 0 for all
     ema_half_life: float = 0.0  # pictures; 0 for no average
 
     def __post_init__(self) -> None:
-        for sound, told in (
+        check(self, (
             (2 <= self.shortest < min(2**16, self.size[0]), "shortest is the coarsest scale's width: below the size's"),
             (0.1 <= self.ratio <= 0.95, "ratio lies between 0.1 and 0.95"),
-            (self.iterations and min(self.iterations) >= 1, "iterations must be at least 1 a scale"),
-            (not self.waves or self.unbounded != "xy", "rows have no number on a plane without bounds: waves=0"),
-            (0 <= self.mirror < 12, "mirror is at most 11 rows"),
-            (not any(0 < side < 12 for side in self.window), "a window needs at least 12 px a side"),
             (self.norm == "batch" or self.width % 8 == 0, "group norm needs a width that is a multiple of 8"),
             (0 <= self.cells <= 8, "cells lie between 0 and 8"),
             (len(self.depths) <= 6 and min(self.depths, default=0) >= 1, "depths lists 1 to 6 groups of blocks"),
             (self.view >= 16, "a view has at least 16 px a side"),
-            (
-                min(self.channels, self.embedding, self.width, self.batch) >= 1,
-                "channels, embedding and batch are above 0",
-            ),
-        ):
-            if not sound:
-                raise UsageError(told)
+            (min(self.channels, self.embedding, self.width, self.batch) >= 1,
+             "channels, embedding, width and batch are above 0"),
+        ))  # fmt: skip
         if self.size[1] < 12 or min(self.sizes[0]) < 2:
             raise UsageError("a picture has at least 12 rows, and its coarsest scale 2: raise size or shortest")
+        free = {"none": [], "x": self.sizes[0][1:], "xy": self.sizes[0]}[self.unbounded]
+        if min(free, default=12) < 12:
+            raise UsageError("the coarsest scale has at least 12 px along an unbounded axis: raise shortest")
 
     @property
     def scales(self) -> int:
@@ -126,7 +123,9 @@ class Config:
     def sizes(self) -> list[tuple[int, int]]:
         """(rows, columns) of every scale."""
         width, height = self.size
-        rows, columns = (stage_sizes(s, width, self.shortest, self.scales, geometric=True) for s in (height, width))
+        rows, columns = pyramid_sizes(
+            height, width, self.shortest, self.scales, measured=width, geometric=True, shared=self.unbounded == "xy"
+        )
         return list(zip(rows, columns, strict=True))
 
     @property
@@ -139,13 +138,9 @@ class Config:
         return [leaky_gain(self.slope)] * 4
 
     @property
-    def total(self) -> int:
-        """Iterations of all scales."""
-        return sum(self.lasts(scale) for scale in range(self.scales))
-
-    def lasts(self, scale: int) -> int:
-        """Iterations of a scale."""
-        return self.iterations[min(scale, len(self.iterations) - 1)]
+    def turns(self) -> Turns:
+        """The scales that a training goes through."""
+        return Turns(trains=range(self.scales), iterations=self.iterations, decay_from=self.decay_from)
 
     def of_picture(self) -> PictureConfig:
         """The configuration of one picture's own generator."""
@@ -184,12 +179,12 @@ class Critic(nn.Module):
 class Draw:
     """What one iteration looks at: the pictures, windows of them and of what was made, with its graph, and its errors."""
 
-    pictures: Tensor
-    real: Tensor
-    fake: Tensor
-    rows: Interval
-    error: Tensor
-    loss: Tensor
+    pictures: Tensor  # (B, 3, H, W) of the finest scale, in [-1, 1]
+    real: Tensor  # (B, 3, h, w): windows of them at the scale whose turn it is
+    fake: Tensor  # (B, 3, h, w): what the generators make there
+    rows: Interval  # h rows of the scale that both show, where rows have a number
+    error: Tensor  # (): the scale's mean squared error of the reconstruction
+    loss: Tensor  # (): L_rec, that error or the mean of all scales' so far
 
 
 class Objective:
@@ -210,20 +205,17 @@ class Objective:
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for n, heads in enumerate(self.generator.heads):
             learning = [*self.generator.embed.parameters(), *heads.parameters()]
-            self.optimizers[f"generator-{n}"] = adam(config, learning, config.generator_rate)
-            self.optimizers[f"critic-{n}"] = adam(config, list(self.critic.parameters()), config.critic_rate)
-        self.starts = [sum(config.lasts(k) for k in range(n)) for n in range(config.scales)]
+            self.optimizers[f"generator-{n}"] = clipping(config, learning, config.generator_rate)
+            self.optimizers[f"critic-{n}"] = clipping(config, list(self.critic.parameters()), config.critic_rate)
         self.draws: dict[int, Draw] = {}
         self.begun = -1
 
     def phases(self, iteration: int) -> list[Phase]:
         config = self.config
-        scale = max(n for n, start in enumerate(self.starts) if iteration >= start)
-        fallen = iteration - self.starts[scale] >= config.decay_from * config.lasts(scale)
+        scale, fallen = config.turns.at(iteration)
         generator, critic = f"generator-{scale}", f"critic-{scale}"
         for name in (generator, critic):
-            for group in self.optimizers[name].param_groups:
-                group["lr"] = group["initial_lr"] * (0.1 if fallen else 1.0)
+            rated(self.optimizers[name], fallen)
         self.draws.clear()
         steps = [Phase(f"critic-{i}", critic, partial(self.critic_loss, scale)) for i in range(config.critic_steps)]
         return [*steps, Phase("generator", generator, partial(self.generator_loss, scale))]
@@ -238,7 +230,7 @@ class Objective:
                 self.optimizers[name].state.clear()
         else:
             some = torch.arange(SHOWN) % len(batch["pictures"])
-            self.state["shown"].copy_((batch["pictures"][some] * 127.5 + 127.5).round())
+            self.state["shown"].copy_(to_bytes(batch["pictures"][some]))
 
     def draw(self, scale: int, batch: Batch) -> Draw:
         """The same for all phases of an iteration: it hangs on the batch's random words alone."""
@@ -302,7 +294,7 @@ class Objective:
     def preview(self, network: nn.Module, seed: int) -> np.ndarray:
         """A row for each of some pictures: itself, its generator's own beginning (z_1^0), and two of other seeds."""
         assert isinstance(network, HyperGenerator)
-        pictures, rows = self.state["shown"].float() / 127.5 - 1, []
+        pictures, rows = from_bytes(self.state["shown"]), []
         small = arrays(shrunk(pictures, network.axes(), network.scale))
         with torch.autocast(self.device.type, enabled=False):
             embeddings = network.embedded(pictures)
@@ -313,10 +305,9 @@ class Objective:
         return np.concatenate(rows)
 
 
-def adam(config: Config, learning: list[nn.Parameter], rate: float) -> torch.optim.Adam:
-    """Adam on gradients whose norm is at most `clip`, with a rate that `phases` lowers late in a scale."""
-    groups = [{"params": learning, "lr": rate, "initial_lr": rate}]
-    optimizer = torch.optim.Adam(groups, betas=config.betas, fused=True)
+def clipping(config: Config, learning: list[nn.Parameter], rate: float) -> torch.optim.Adam:
+    """Adam on gradients whose norm is at most `clip`."""
+    optimizer = adam([(learning, rate)], config.betas)
     optimizer.register_step_pre_hook(lambda *_: clipped(learning, config.clip))
     return optimizer
 
@@ -353,6 +344,6 @@ SPEC = ModelSpec(
     build=HyperGenerator,
     objective=Objective,
     needs=lambda config: WholePictureNeeds(by="cover", size=config.size, several=True),
-    defaults=lambda config: {"iterations": config.total, "batch": config.batch},
+    defaults=lambda config: {"iterations": config.turns.total, "batch": config.batch},
     latents={"z_l": "N(0, I), 3 channels, coarsest scale", "z_n": "N(0, I), 3 channels, every further scale"},
 )

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+import torch
 from torch import nn
 
 Weighted = nn.modules.conv._ConvNd | nn.Linear
+
+
+@contextlib.contextmanager
+def keyed(seed: int) -> Iterator[None]:
+    """Inside, torch's global generator of the CPU starts from `seed`; afterwards it is as it was.
+
+    Those of GPUs are left alone (`torch.manual_seed` would seed them too): weights are drawn on the CPU.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def he_normal(network: nn.Module) -> None:

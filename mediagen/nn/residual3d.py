@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mediagen.nn.clip_views import RandomFrame
+from mediagen.nn.conv3d import Conv3d
 
 
 def glorot(layer: nn.Module, gain: float = 1.0) -> None:
@@ -60,7 +61,7 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, first: bool = False, axes: int = 3):
         super().__init__()
-        convolution = nn.Conv3d if axes == 3 else nn.Conv2d
+        convolution = Conv3d if axes == 3 else nn.Conv2d
         self.first = first
         self.one = convolution(inputs, outputs if first else inputs, 3, padding=1)
         self.two = convolution(outputs if first else inputs, outputs, 3, padding=1)

@@ -47,13 +47,23 @@ def stage_sizes(side: int, shorter: int, shortest: int, stages: int, *, geometri
 
 
 def pyramid_sizes(
-    height: int, width: int, shortest: int, stages: int, *, geometric: bool = False, shared: bool = False
+    height: int,
+    width: int,
+    shortest: int,
+    stages: int,
+    *,
+    measured: int | None = None,
+    geometric: bool = False,
+    shared: bool = False,
 ) -> list[tuple[int, ...]]:
-    """Sizes (rows, columns) of every stage; with `shared`, both axes have the spacing of the longer one."""
-    sides, shorter = (height, width), min(height, width)
+    """Sizes (rows, columns) of every stage; with `shared`, both axes have the spacing of the longer one.
+
+    `shortest` is what the coarsest stage has of the side `measured`: the shorter one, if none is said.
+    """
+    sides, of = (height, width), measured or min(height, width)
     if not shared:
-        return [stage_sizes(side, shorter, shortest, stages, geometric=geometric) for side in sides]
-    longer = stage_sizes(max(sides), shorter, shortest, stages, geometric=geometric)
+        return [stage_sizes(side, of, shortest, stages, geometric=geometric) for side in sides]
+    longer = stage_sizes(max(sides), of, shortest, stages, geometric=geometric)
     return [tuple((side - 1) * (n - 1) // (longer[-1] - 1) + 1 for n in longer) for side in sides]
 
 

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mediagen.nn.conv3d import Conv3d
+
 Mode = Literal["deconv", "nearest", "linear", "blur", "shuffle"]
 """deconv: kernel 4, stride 2. nearest, linear: resize, then convolve by 3. blur: deconv, then [1, 2, 1] / 4 on every
 axis, which is zero at the Nyquist frequency. shuffle: convolve by 3, then one channel per output phase (sub-pixel)."""
@@ -43,7 +45,7 @@ def _convolution(axes: int, inputs: int, outputs: int, bias: bool) -> list[nn.Mo
     Time keeps its zeros: a clip that begins as one frame has nothing else to tell one frame from the next.
     """
     if axes == 3:
-        return [nn.ReplicationPad3d((1, 1, 1, 1, 0, 0)), nn.Conv3d(inputs, outputs, 3, padding=(1, 0, 0), bias=bias)]
+        return [nn.ReplicationPad3d((1, 1, 1, 1, 0, 0)), Conv3d(inputs, outputs, 3, padding=(1, 0, 0), bias=bias)]
     return [CONVOLUTION[axes](inputs, outputs, 3, padding=1, bias=bias, padding_mode="replicate")]
 
 

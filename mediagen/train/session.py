@@ -19,6 +19,7 @@ from torch import nn
 
 from mediagen.errors import UsageError
 from mediagen.models._spec import ModelSpec, Objective
+from mediagen.nn.initial import keyed
 from mediagen.nn.memory import channels_last
 from mediagen.train import snapshot
 from mediagen.train.control import ahead
@@ -73,9 +74,7 @@ class Session:
 
     def _build(self) -> Objective:
         # Initial weights come from the global generator: keyed by the seed here, and put back afterwards.
-        devices = [self.world.device] if self.world.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(key(self.seed, "initial weights"))
+        with keyed(key(self.seed, "initial weights")):
             objective = self.spec.objective(self.config, self.world.device)
         for network in objective.networks.values():
             channels_last(network)

@@ -20,10 +20,11 @@ from mediagen.core.clips import CHUNK, ClipRequest
 from mediagen.errors import MediagenError
 from mediagen.execute.heap import steady_heap
 from mediagen.execute.inline import run_inline
+from mediagen.execute.memory import peak_memory
 from mediagen.io.video_codecs import SEGMENT, ClipLayout, layout_of, rate_of
 from mediagen.io.video_file import ClipFile, bytes_of, check_encoder, open_clip
 from mediagen.io.video_place import only_writer, part_of
-from mediagen.machine import device_of, peak_memory, whole
+from mediagen.machine import device_of, whole
 from mediagen.models._spec import StreamModel
 from mediagen.video.decide import clear, is_done, no_empty_part, remove_leftovers
 from mediagen.video.lanes import LANE_THREADS, Precision

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -51,7 +51,7 @@ class Viewed(Protocol):
         """Another one for whatever shows other pixels. Raises UsageError."""
         ...
 
-    def routes(self) -> Sequence[BaseRoute]: ...
+    def routes(self) -> Sequence[Route]: ...
 
 
 def make_app(viewed: Viewed, port: int) -> ASGIApp:
@@ -82,9 +82,9 @@ def make_app(viewed: Viewed, port: int) -> ASGIApp:
         return Response(found.data, media_type="image/png", headers=headers)
 
     routes = [
-        Route("/api/scene", answering(scene)),
-        Route("/api/status", answering(status)),
-        Route("/tile/{level}/{i}/{j}.png", answering(tile)),
+        Route("/api/scene", scene),
+        Route("/api/status", status),
+        Route("/tile/{level}/{i}/{j}.png", tile),
         *viewed.routes(),
     ]
     return make_site(viewed.page, routes, port, opened=viewed.open, closed=viewed.close)
@@ -92,12 +92,12 @@ def make_app(viewed: Viewed, port: int) -> ASGIApp:
 
 def make_site(
     page: str,
-    routes: Sequence[BaseRoute],
+    routes: Sequence[Route],
     port: int,
     opened: Callable[[], Awaitable[None]] | None = None,
     closed: Callable[[], None] = lambda: None,
 ) -> ASGIApp:
-    """A page of ours, its files and `routes`, behind the guard."""
+    """A page of ours, its files and `routes`, whose errors become one-line answers, behind the guard."""
 
     async def index(request: Request) -> Response:
         return FileResponse(STATIC / page, media_type="text/html; charset=utf-8")
@@ -112,7 +112,8 @@ def make_site(
             closed()
 
     files = [Mount("/static", StaticFiles(directory=STATIC)), Mount("/leaflet", StaticFiles(directory=leaflet()))]
-    app = Starlette(routes=[Route("/", index), *routes, *files], lifespan=life)
+    told = [Route(route.path, answering(route.endpoint)) for route in (Route("/", index), *routes)]
+    app = Starlette(routes=[*told, *files], lifespan=life)
     return Guard(app, own_hosts(port))
 
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from mediagen.core.geometry import Window
+from mediagen.core.provenance import command_line
 from mediagen.errors import StoreError, UsageError
 from mediagen.io.store import is_canvas
-from mediagen.view.answers import answering, plain, shown
+from mediagen.view.answers import plain, shown
 from mediagen.view.stored import LOOK_EVERY, StoredCanvas, stamp
 from mediagen.view.tiles import TILE, Tile
 from mediagen.view.window import asked_picture, asked_window, attachment, refuse_large
 
 if TYPE_CHECKING:
-    from mediagen.export.pixels import Wish
+    from mediagen.export.pixels import WindowWish
 
 SCREEN = (1280, 800)
 """Pixels that a canvas's first look is made for."""
@@ -98,8 +99,8 @@ class ViewedCanvas:
     async def tag(self, scene: str | None) -> str:
         return self.canvas.version
 
-    def routes(self) -> Sequence[BaseRoute]:
-        return [Route("/export", answering(self._export)), Route("/api/command", answering(self._command))]
+    def routes(self) -> Sequence[Route]:
+        return [Route("/export", self._export), Route("/api/command", self._command)]
 
     async def _export(self, request: Request) -> Response:
         # Here, so that nobody waits for it before the first picture.
@@ -120,20 +121,17 @@ class ViewedCanvas:
 
         canvas = self.canvas
         window = window_of(canvas.store, _clipped(canvas, asked_window(request), 0))
-        words = ["mediagen", "export", str(self.path), "window.png"]
-        for name in ("x", "y", "width", "height"):
-            words += [f"--{name}", str(getattr(window, name))]
-        return shown({"command": shlex.join(words)})
+        return shown({"command": command_line("export", asdict(window), str(self.path), "window.png")})
 
 
-def _clipped(canvas: StoredCanvas, window: Window, level: int) -> Wish:
+def _clipped(canvas: StoredCanvas, window: Window, level: int) -> WindowWish:
     """What a canvas has of a window. Raises UsageError where it has nothing."""
-    from mediagen.export.pixels import Wish
+    from mediagen.export.pixels import WindowWish
 
     part = window.meet(canvas.area)
     if part is None:
         raise UsageError(f"{canvas.store.path.name} shows nothing there")
-    return Wish(x=part.x, y=part.y, width=part.width, height=part.height, level=level)
+    return WindowWish(x=part.x, y=part.y, width=part.width, height=part.height, level=level)
 
 
 def _box(window: Window) -> dict[str, Any]:

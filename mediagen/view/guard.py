@@ -43,8 +43,9 @@ HEADERS = {
 
 
 def own_hosts(port: int) -> frozenset[str]:
-    """What this server may be called."""
-    return frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+    """What this server, which listens on 127.0.0.1 alone, may be called; browsers leave out port 80."""
+    names = ("127.0.0.1", "localhost")
+    return frozenset(f"{name}:{port}" for name in names) | frozenset(names if port == 80 else ())
 
 
 class Guard:

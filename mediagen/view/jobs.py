@@ -25,10 +25,15 @@ class Full(Exception):
     """There is more to do than is taken on; to be asked again a little later."""
 
 
+class Closed(Full):
+    """Nothing more is taken on, for good."""
+
+
 @dataclass
 class _Job(Generic[State]):
     work: Callable[[State], int]
-    turn: int
+    urgency: int
+    turn: int = 0
     waiting: set[Future[None]] = field(default_factory=set)
     begun: bool = False
 
@@ -57,19 +62,22 @@ class Jobs(Generic[State]):
             thread.start()
 
     def ask(self, key: Hashable, work: Callable[[State], int], urgency: int = 0) -> Future[None]:
-        """A future that ends when the job of that key is done; cancel it to give up. Raises Full.
+        """A future that ends when the job of that key is done; cancel it to give up. Raises Full, Closed.
 
-        Jobs of a higher urgency come first, and of one urgency the newest.
+        Jobs of a higher urgency come first, and of one urgency the newest. Who asks for one again with a lower urgency
+        waits for it, and leaves it where it is.
         """
         with self._change:
             job = self._jobs.get(key)
             if job is None:
-                if len(self._jobs) >= self.most or not self._open:
+                if not self._open:
+                    raise Closed
+                if len(self._jobs) >= self.most:
                     raise Full
-                job = self._jobs[key] = _Job(work, 0)
-            if not job.begun:
+                job = self._jobs[key] = _Job(work, urgency)
+            if not job.begun and urgency >= job.urgency:
                 self._turn += 1
-                job.turn = self._turn
+                job.turn, job.urgency = self._turn, urgency
                 heapq.heappush(self._turns, (-urgency, -self._turn, key))
                 self._tidy()
                 self._change.notify()

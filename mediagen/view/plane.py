@@ -20,7 +20,7 @@ from mediagen.canvas.render import LANE_THREADS, draw_fields
 from mediagen.core.geometry import Interval, Window
 from mediagen.core.styles import Precision
 from mediagen.errors import StoreError
-from mediagen.io.halve import halve
+from mediagen.io.halve import halved
 from mediagen.models._spec import Painter
 from mediagen.view.jobs import Jobs
 from mediagen.view.scene import Look
@@ -180,7 +180,7 @@ class Plane:
         known = self._known_part(index)
         if known is not None and self._mips.get(name) is None:
             inside = block[known.within(self.setting.blocks.block(*index))]
-            mip = _halved(np.ascontiguousarray(inside.transpose(2, 0, 1)), MIP)
+            mip = halved(np.ascontiguousarray(inside.transpose(2, 0, 1)), MIP)
             self._mips.put(name, mip, mip.nbytes)
 
     def _known_part(self, index: Index) -> Window | None:
@@ -223,7 +223,7 @@ class Plane:
             name = self._name(look, index) if block is not None and block.meet(window) else ""
             mip = self._mip(look, index, name) if name in names else None
             if block is not None and mip is not None:
-                small = _halved(mip, level - MIP)
+                small = halved(mip, level - MIP)
                 lay(tile, small, (block.y - window.y) >> level, (block.x - window.x) >> level)
         return png(opaque(tile))
 
@@ -253,11 +253,5 @@ def _picture(pixels: np.ndarray, known: Window, window: Window, level: int) -> b
     if above:
         planar = np.pad(planar, ((0, 0), (above, 0), (0, 0)), mode="edge")
     tile = transparent()
-    lay(tile, _halved(planar, level), top >> level, 0)
+    lay(tile, halved(planar, level), top >> level, 0)
     return png(opaque(tile))
-
-
-def _halved(planar: np.ndarray, times: int) -> np.ndarray:
-    for _ in range(times):
-        planar = halve(planar)
-    return planar

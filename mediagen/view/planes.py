@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
-from mediagen.view.answers import answering, shown
+from mediagen.view.answers import shown
 from mediagen.view.asked import STYLE_MAP, PlaneOptions
 from mediagen.view.tiles import Tile
 from mediagen.view.window import asked_picture, asked_window, attachment, refuse_large
@@ -86,11 +86,11 @@ class ViewedPlane:
     async def tag(self, scene: str | None) -> str:
         return (await self.studio()).tag(scene)
 
-    def routes(self) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[Route]:
         return [
-            Route("/export", answering(self._export)),
-            Route("/api/command", answering(self._command)),
-            Route("/api/style-map", answering(self._style_map)),
+            Route("/export", self._export),
+            Route("/api/command", self._command),
+            Route("/api/style-map", self._style_map),
         ]
 
     async def _export(self, request: Request) -> Response:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +24,8 @@ POINTS = 500
 
 SEEN = ("iteration", "pictures", "clips")
 MOST_BYTES = 2**28
+BEYOND = 1e300
+"""What is larger, or no number, is not drawn."""
 _PREVIEW = re.compile(r"(\d{1,12})\.(png|mp4)")
 
 
@@ -58,10 +60,16 @@ class Run:
         self.curves: dict[str, list[list[float]]] = {}
         self.iteration = 0
         self._read, self._file = 0, 0
+        self._lock = Lock()
 
     def to_json(self) -> dict[str, Any]:
+        """What the page shows; any thread may ask."""
+        with self._lock:
+            self.read_log()
+            return self._told()
+
+    def _told(self) -> dict[str, Any]:
         settings = _settings(self.folder) or {}
-        self.read_log()
         previews = self.previews()
         iteration = max([self.iteration, *(preview["iteration"] for preview in previews)])
         of = settings.get("iterations")
@@ -108,7 +116,7 @@ class Run:
             self.curves = {name: [p for p in points if p[0] < row["iteration"]] for name, points in self.curves.items()}
         self.iteration = row["iteration"]
         for name, value in row.items():
-            if name not in SEEN and isinstance(value, int | float) and math.isfinite(value):
+            if name not in SEEN and isinstance(value, int | float) and abs(value) < BEYOND:
                 self.curves.setdefault(name, []).append([row["iteration"], value])
 
     def previews(self) -> list[dict[str, Any]]:

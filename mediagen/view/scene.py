@@ -116,11 +116,11 @@ def _list(name: str, value: Any) -> list[Any]:
     return value
 
 
-def _whole(name: str, value: Any, below: int, least: int | None = None) -> int:
-    """A JSON integer, or one as a decimal string. Raises UsageError."""
+def _whole(name: str, value: Any, most: int, least: int | None = None) -> int:
+    """A JSON integer, or one as a decimal string, of at most `most` either way. Raises UsageError."""
     if isinstance(value, str) and len(value) <= 20 and value.removeprefix("-").isdecimal() and value.isascii():
         value = int(value)
-    if type(value) is not int or abs(value) > below or (least is not None and value < least):
+    if type(value) is not int or abs(value) > most or (least is not None and value < least):
         raise UsageError(f"{name} must be a whole number{'' if least is None else f', at least {least}'}")
     return value
 

@@ -14,8 +14,8 @@ from time import monotonic
 import numpy as np
 
 from mediagen.core.geometry import Window
+from mediagen.errors import StoreError
 from mediagen.io.halve import halve
-from mediagen.io.shards import read_chunk
 from mediagen.io.store import CanvasStore
 from mediagen.view.tiles import TILE, Recent, Tile, lay, opaque, png, tile_window, transparent
 
@@ -37,7 +37,7 @@ class StoredCanvas:
         """Raises StoreError."""
         self.stamp = stamp(path)
         self.store = CanvasStore.open(path)
-        self.area = Window(*self.store.origin, self.store.levels[0].width, self.store.levels[0].height)
+        self.area = self.store.area
         self.version = hashlib.blake2b(repr((self.stamp, self.store.attributes)).encode(), digest_size=8).hexdigest()
         self._readers = readers
         self._tiles: Recent[Tile] = Recent(TILE_BYTES)
@@ -110,13 +110,10 @@ class StoredCanvas:
         """One chunk (3, side, side), or None where it is not there or damaged."""
         found = self._chunks.get((level, cy, cx))
         if found is None:
-            info = self.store.levels[level]
-            down, across = info.shard_height // info.chunk, info.shard_width // info.chunk
-            file = self.store.shard_path(level, cy // down, cx // across)
             try:
-                found = read_chunk(file, info, cy % down, cx % across)
-            except (OSError, ValueError) as error:
-                log.warning("%s/%s/%s/%s: %s", self.store.path.name, level, cy // down, cx // across, error)
+                found = self.store.read_chunk(level, cy, cx)
+            except StoreError as error:
+                log.warning("%s", error)
             if found is not None:
                 self._chunks.put((level, cy, cx), found, found.nbytes)
         return found

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, cast, get_args
-
-import torch
+from typing import Any
 
 from mediagen.canvas.cache import BlockCache, Scene, default_folder, precision_in, setting_of
 from mediagen.canvas.memory import as_bytes
 from mediagen.canvas.plan import grid_of
 from mediagen.canvas.setup import as_model, block_of, lanes, on_rows, resampled, styles_of
 from mediagen.canvas.styles import StretchStyle
-from mediagen.canvas.warmup import choose_precision
+from mediagen.canvas.warmup import settle_precision
 from mediagen.core.geometry import Window
-from mediagen.core.styles import Precision
-from mediagen.errors import UsageError
 from mediagen.io.blocks import BlockFiles
 from mediagen.machine import device_of, whole
 from mediagen.models._spec import CanvasModel
@@ -27,7 +22,7 @@ from mediagen.view.asked import PlaneOptions
 from mediagen.view.plane import LEVELS, PAINT_LEVELS, Plane
 from mediagen.view.scene import Look, from_page, to_page
 from mediagen.view.tiles import TILE, Tile
-from mediagen.view.window import Wish
+from mediagen.view.window import PictureWish
 
 LOOKS = 16
 """Scenes kept prepared."""
@@ -120,9 +115,9 @@ class Studio:
         """The file of the scene's style centres. Raises UsageError."""
         return taken.style_map(self.look(scene).scene)
 
-    def picture(self, scene: str | None, wish: Wish) -> Iterator[bytes]:
+    def picture(self, scene: str | None, wish: PictureWish) -> Iterator[bytes]:
         """A PNG or JPEG, to be iterated in a thread. Raises UsageError."""
-        return taken.picture(self.plane, self.look(scene), wish, self.command(scene, wish.window, here=False))
+        return taken.picture(self.plane, self.look(scene), wish, self.asked)
 
     def close(self) -> None:
         self.plane.close()
@@ -134,7 +129,10 @@ def open_studio(options: PlaneOptions) -> Studio:
     files = BlockFiles(options.cache or default_folder(), as_bytes(options.cache_size))
     model = as_model(options.model)
     scene = scene_of(model, options)
-    precision = _precision(model, scene, device, options.precision, files.folder)
+    # The format of the blocks that are there: then they can be shown.
+    precision = settle_precision(
+        model, scene.styles, device, options.precision, lambda: precision_in(files.folder, model, device)
+    )
     grid = grid_of(model, *block_of(model, precision, options.memory, options.block, device))
     setting = setting_of(model, grid, precision, device)
     count = lanes(model, grid.block(0, 0), precision, device, as_bytes(options.memory))
@@ -153,12 +151,3 @@ def scene_of(model: CanvasModel, options: PlaneOptions) -> Scene:
         structure_seed=None if structure is None else whole("structure_seed", structure),
         resample=resampled(model, options.resample),
     )
-
-
-def _precision(model: CanvasModel, scene: Scene, device: torch.device, asked: str, folder: Path) -> Precision:
-    """As for a canvas; for auto the one of the blocks that are there, for then they can be shown."""
-    if asked == "auto":
-        return precision_in(folder, model, device) or choose_precision(model, scene.styles, device)
-    if asked not in get_args(Precision):
-        raise UsageError(f"there is no precision {asked!r}; choose auto, fp32, bf16 or fp16")
-    return cast(Precision, asked)

@@ -18,11 +18,12 @@ from mediagen.core.geometry import Window
 from mediagen.core.provenance import command_line
 from mediagen.errors import UsageError
 from mediagen.export.streams import stream_picture
-from mediagen.io.halve import halve
+from mediagen.io.halve import halved
 from mediagen.view.asked import STYLE_MAP, PlaneOptions
+from mediagen.view.jobs import Closed, Full
 from mediagen.view.plane import PAINT_LEVELS, Plane
 from mediagen.view.scene import Look, texture_seed, trim
-from mediagen.view.window import Wish
+from mediagen.view.window import PictureWish
 
 PIECE = 2048
 """Side in pixels of what is painted, and halved, in one go."""
@@ -30,8 +31,11 @@ PIECE = 2048
 LATER = -1
 """Urgency of what nobody looks at."""
 
+AGAIN = 0.1
+"""Seconds after which a window is asked for again that was one too many."""
 
-def picture(plane: Plane, look: Look, wish: Wish, command: str) -> Iterator[bytes]:
+
+def picture(plane: Plane, look: Look, wish: PictureWish, asked: PlaneOptions) -> Iterator[bytes]:
     """The bytes of a PNG or JPEG. To be iterated in a thread that is not the event loop's. Raises UsageError."""
     if wish.level > PAINT_LEVELS:
         raise UsageError(f"a plane can be taken home at the levels 0 (full size) to {PAINT_LEVELS}")
@@ -44,9 +48,10 @@ def picture(plane: Plane, look: Look, wish: Wish, command: str) -> Iterator[byte
     width, height = window.width >> wish.level, -(-window.height >> wish.level)
     record = {
         "kind": "picture",
-        "command": command,
+        "command": command(look.scene, asked, plane, window, here=False),
         "window": asdict(window),
         "level": wish.level,
+        **_said(look.scene),
         **{key: plane.setting.record[key] for key in ("model", "precision", "blocks", "made_with")},
     }
     bands = _bands(plane, look, window, wish.level, asyncio.get_running_loop())
@@ -62,11 +67,31 @@ def _bands(
         band = np.empty((-(-height >> level), window.width >> level, 3), np.uint8)
         for left in range(window.x, window.right, PIECE):
             part = Window(left, top, min(PIECE, window.right - left), height)
-            making = plane.window(look, part, lambda pixels: _reduced(pixels, level), LATER)
-            small = asyncio.run_coroutine_threadsafe(making, loop).result()
+            small = asyncio.run_coroutine_threadsafe(_made(plane, look, part, level), loop).result()
             x = (left - window.x) >> level
             band[:, x : x + small.shape[1]] = small
         yield band
+
+
+async def _made(plane: Plane, look: Look, window: Window, level: int) -> np.ndarray:
+    """A window at a level; where there is too much to do, it waits for its turn: half a picture is none. Raises Closed."""
+    while True:
+        try:
+            return await plane.window(look, window, lambda pixels: _reduced(pixels, level), LATER)
+        except Closed:
+            raise
+        except Full:
+            await asyncio.sleep(AGAIN)
+
+
+def _said(scene: Scene) -> dict[str, Any]:
+    """What a scene is, as a canvas's record says it."""
+    return {
+        "seed": scene.seed,
+        "structure_seed": scene.structure_seed,
+        "styles": style_maps.to_json(scene.styles),
+        "resample": [astuple(one) for one in scene.resample],
+    }
 
 
 def command(scene: Scene, asked: PlaneOptions, plane: Plane, window: Window, *, here: bool) -> str:
@@ -88,7 +113,7 @@ def command(scene: Scene, asked: PlaneOptions, plane: Plane, window: Window, *, 
         "device": asked.device if asked.device != "auto" else None,
         "cache": str(plane.cache.files.folder) if here and plane.cache else None,
     }  # fmt: skip
-    return command_line("canvas", options).replace("mediagen canvas ", "mediagen canvas window.zarr ", 1)
+    return command_line("canvas", options, "window.zarr")
 
 
 def style_map(scene: Scene) -> str:
@@ -128,10 +153,7 @@ def asked_centres(asked: PlaneOptions) -> dict[str, Any]:
 
 
 def _reduced(pixels: np.ndarray, level: int) -> np.ndarray:
-    planar = np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    for _ in range(level):
-        planar = halve(planar)
-    return planar.transpose(1, 2, 0)
+    return halved(np.ascontiguousarray(pixels.transpose(2, 0, 1)), level).transpose(1, 2, 0)
 
 
 def _widened(window: Window, level: int) -> Window:

@@ -22,7 +22,7 @@ _TYPES = {"png": "image/png", "jpg": "image/jpeg"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class PictureWish:
     """What a picture is to be made of: `window` on the plane, 2**level times smaller."""
 
     window: Window
@@ -46,7 +46,7 @@ def asked_window(request: Request) -> Window:
     return Window(x, y, width, height)
 
 
-def asked_picture(request: Request) -> Wish:
+def asked_picture(request: Request) -> PictureWish:
     """The picture that a request asks for. Raises UsageError."""
     format = request.query_params.get("format", "png")
     if format not in _TYPES:
@@ -54,7 +54,7 @@ def asked_picture(request: Request) -> Wish:
     level = _number(request, "level") if "level" in request.query_params else 0
     if not 0 <= level <= 60:
         raise UsageError("level is a whole number, 0 for full size")
-    return Wish(window=asked_window(request), level=level, format=cast(Literal["png", "jpg"], format))
+    return PictureWish(window=asked_window(request), level=level, format=cast(Literal["png", "jpg"], format))
 
 
 def refuse_large(pixels: int, otherwise: str) -> None:
@@ -65,7 +65,7 @@ def refuse_large(pixels: int, otherwise: str) -> None:
         )
 
 
-def attachment(pieces: Iterator[bytes], name: str, wish: Wish) -> StreamingResponse:
+def attachment(pieces: Iterator[bytes], name: str, wish: PictureWish) -> StreamingResponse:
     """A picture to be saved, sent as far as it has come."""
     window = wish.window
     small = f"_level{wish.level}" if wish.level else ""

@@ -8,7 +8,7 @@ import time
 import common
 from report import section
 
-from mediagen.machine import peak_memory
+from mediagen.execute.memory import peak_memory
 
 HOLD = "import time; held = b'x' * 60_000_000; time.sleep(0.3); print(len(held))"
 
@@ -25,7 +25,7 @@ def test_a_childs_peak_is_its_own():
 
 def test_what_a_program_reports_of_itself_is_its_own_too():
     held = bytearray(b"x") * 500_000_000
-    ran = common.run([sys.executable, "-c", "from mediagen.machine import peak_memory; print(peak_memory())"])
+    ran = common.run([sys.executable, "-c", "from mediagen.execute.memory import peak_memory; print(peak_memory())"])
     del held
     assert ran.code == 0, ran.err
     assert 0 < int(ran.out) < 500_000_000

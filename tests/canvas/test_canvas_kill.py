@@ -37,10 +37,10 @@ def test_kill_and_say_it_again(tmp_path, moment):
     undisturbed = run(tmp_path / "whole")
     process = start(tmp_path / "killed", 0.03)
     deadline = time.monotonic() + 60
-    # Killed when a random share of the files is there: the moment of the store's making, the middle, near the end.
+    # Killed when that share of the files is there: the moment of the store's making, the middle, near the end.
     while files(tmp_path / "killed") < moment * len(undisturbed) and time.monotonic() < deadline:
         time.sleep(0.005)
-    time.sleep(random.random() * 0.05)
+    time.sleep(random.Random(moment).random() * 0.05)
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) in (-signal.SIGKILL, 0)
     if set(tree(tmp_path / "killed")) >= set(undisturbed):

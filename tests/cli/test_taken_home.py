@@ -94,7 +94,7 @@ def test_a_flight_of_the_plane_with_key_frames(mediagen, tiny: Path) -> None:
     report = json.loads(ran.out)
     assert (report["frames"], report["codec"], report["over"]) == (31, "vp9", "tiny")
     told = mediagen("inspect", "a.webm").out
-    assert "mediagen flyover --model tiny" in told
+    assert "mediagen flyover a.webm --model tiny" in told
     assert "--path keys.csv" in told
 
 

@@ -34,16 +34,21 @@ def test_results_come_in_order_and_memory_is_bounded() -> None:
 
 
 def test_finishing_overlaps_computing() -> None:
+    both = threading.Barrier(2, timeout=30)  # the next one is computed while one is finished, or neither goes on
+
     def compute(unit: int) -> int:
-        time.sleep(0.02)
+        if unit > 0:
+            both.wait()
         return unit
 
-    def finish(value: int) -> None:
-        time.sleep(0.018)
+    def finish(value: int) -> int:
+        if value < 19:
+            both.wait()
+        return value
 
-    start = time.perf_counter()
-    run_inline(compute, range(20), finish=finish)
-    assert time.perf_counter() - start < 20 * 0.038 * 0.8
+    results: list[int] = []
+    run_inline(compute, range(20), finish=finish, on_result=results.append)
+    assert results == list(range(20))
 
 
 def test_stopping_finishes_what_was_computed() -> None:

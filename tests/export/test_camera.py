@@ -75,6 +75,7 @@ def test_csv_and_json_say_the_same(tmp_path: Path) -> None:
         ("a.csv", "t,x\n0,here\n1,3\n", "no number"),
         ("a.csv", "t,x\n0,nan\n1,3\n", "no number"),
         ("a.json", '[{"t": 0, "x": 1, "zoom": 0}, {"t": 1, "x": 2}]', "zoom"),
+        ("a.csv", f"t,x\n0,{'9' * 400}\n1,3\n", "no number"),
         ("a.json", '[{"t": 0, "x": true}, {"t": 1, "x": 2}]', "no number"),
     ],
 )

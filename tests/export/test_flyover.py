@@ -127,7 +127,7 @@ def content(path: Path) -> bytes:
 
 def test_stopped_and_gone_on_with(model, tmp_path: Path) -> None:
     common = {**SMALL, "model": model, "seconds": 20, "speed": 40}
-    flyover(None, tmp_path / "whole.mp4", **common)
+    flyover(None, tmp_path / "whole" / "a.mp4", **common)
     told: list[int] = []
     report = flyover(None, tmp_path / "a.mp4", progress=lambda done, _: told.append(done), should_stop=lambda: len(told) > 3,
                      **common)  # fmt: skip
@@ -135,8 +135,8 @@ def test_stopped_and_gone_on_with(model, tmp_path: Path) -> None:
     assert 0 < report.frames_made < 200
     report = flyover(None, tmp_path / "a.mp4", **common)
     assert report.frames_kept > 0
-    assert content(tmp_path / "a.mp4") == content(tmp_path / "whole.mp4")
-    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "whole.mp4"}
+    assert content(tmp_path / "a.mp4") == content(tmp_path / "whole" / "a.mp4")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "whole"}
 
 
 def test_killed_and_gone_on_with(tmp_path: Path) -> None:
@@ -151,8 +151,8 @@ def test_killed_and_gone_on_with(tmp_path: Path) -> None:
     with av.open(str(part)) as file:
         assert sum(1 for _ in file.decode(video=0)) > 0
     subprocess.run([*words, "0"], check=True, timeout=120)
-    subprocess.run([*words[:2], str(tmp_path / "whole.mp4"), "0"], check=True, timeout=120)
-    assert content(tmp_path / "a.mp4") == content(tmp_path / "whole.mp4")
+    subprocess.run([*words[:2], str(tmp_path / "whole" / "a.mp4"), "0"], check=True, timeout=120)
+    assert content(tmp_path / "a.mp4") == content(tmp_path / "whole" / "a.mp4")
 
 
 def test_memory_does_not_grow_with_the_length(model, tmp_path: Path) -> None:
@@ -235,5 +235,7 @@ def test_the_record_is_enough(painted: Path, tmp_path: Path) -> None:
     record = read_record(tmp_path / "a.mp4")
     assert record is not None
     assert record["canvas"]["plan"]["seed"] == 3
-    assert record["command"].startswith("mediagen flyover a.zarr --speed 200 --direction right --zoom 1 --seconds 1")
+    assert record["command"].startswith(
+        "mediagen flyover a.zarr a.mp4 --speed 200 --direction right --zoom 1 --seconds 1"
+    )
     assert str(tmp_path) not in json.dumps(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from export_parts import halved, scene, stored
 from PIL import Image
 
 from mediagen.errors import StoreError, UsageError
-from mediagen.export import export
+from mediagen.export import export, pixels
 from mediagen.export import save as module
 from mediagen.io.shards import read_chunk
 from mediagen.io.store import CanvasStore
@@ -129,6 +130,27 @@ def test_damage_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"shard 0/0/0 cannot be read.*--resume"):
         export(store, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.zarr"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_wide_picture_decodes_a_chunk_few_times(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = stored(tmp_path / "wide.zarr", scene(3000, 1024, seed=3))
+    read, counted = CanvasStore.read_chunk, []
+
+    def counting(self, *place):
+        counted.append(place)
+        return read(self, *place)
+
+    monkeypatch.setattr(CanvasStore, "read_chunk", counting)
+    monkeypatch.setattr(pixels, "CACHE", 1)  # less than a row of chunks, as for a canvas that is wider still
+    window = {"x": store.origin[0] + 100, "y": store.origin[1] + 30, "width": 2500, "height": 900}
+    export(store, tmp_path / name, **window)
+    assert len(counted) == len(set(counted)), "bands lie on rows of chunks"
+    counted.clear()
+    monkeypatch.setattr(module, "BAND", 2500 * 3 * 100)  # 100 rows at most: two bands to a row of chunks
+    export(store, tmp_path / f"again_{name}", **window)
+    assert max(Counter(counted).values()) == -(-store.levels[0].chunk // 100)
+    assert np.array_equal(shown(tmp_path / name), shown(tmp_path / f"again_{name}"))
 
 
 def test_chunks_are_read_as_zarr_reads_them(canvas: CanvasStore) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -90,14 +89,14 @@ def test_the_ome_zarr_reader_opens_it(tmp_path: Path) -> None:
 
 
 def test_width_is_free(tmp_path: Path) -> None:
-    start = time.perf_counter()
     store = CanvasStore.create(
         tmp_path / "a.zarr", width=10**9, height=512, shard=(4096, 512), origin=(-(10**15), -256), attributes={}
     )
     store.write_shard(0, 0, 200_000, np.full((512, 4096, 3), 5, np.uint8))
-    assert time.perf_counter() - start < 2
     assert store.read(0, 200_000 * 4096, 511, 1, 1).tolist() == [[[5, 5, 5]]]
-    assert sum(file.stat().st_size for file in (tmp_path / "a.zarr").rglob("zarr.json")) < 100_000
+    there = [file for file in (tmp_path / "a.zarr").rglob("*") if file.is_file()]
+    assert len(there) < 100
+    assert sum(file.stat().st_size for file in there if file.name == "zarr.json") < 100_000
 
 
 def test_what_is_there_is_not_touched(tmp_path: Path) -> None:

@@ -21,17 +21,11 @@ from mediagen.models.consingan import PAPER, PRESETS, SPEC, Config, Critic, Obje
 from mediagen.nn.pyramid_generator import PyramidGenerator
 from mediagen.train import train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 TINY = replace(PRESETS["tiny"], waves=2)
 STATE, WEIGHTS = "state.safetensors", "generator.safetensors"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +72,7 @@ def test_a_score_sees_eleven_pixels_a_side():
 
 
 def test_presets_follow_the_recipe():
-    assert PAPER.total == 12_000
+    assert PAPER.turns.total == 12_000
     for name, preset in PRESETS.items():
         assert from_dict(Config, to_dict(preset)) == preset, name
         with torch.device("meta"):

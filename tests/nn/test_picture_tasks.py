@@ -12,15 +12,9 @@ from mediagen.models.consingan import PRESETS
 from mediagen.nn.naive import cut_out, shuffle_rectangles
 from mediagen.nn.picture_tasks import edit, enlarge, from_paint, harmonise, quantised, softened, vary
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PADDED = replace(PRESETS["tiny"], unbounded="none")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def collage(height: int = 32, width: int = 53, seed: int = 0) -> np.ndarray:

@@ -20,17 +20,11 @@ from mediagen.models.consingan import PRESETS, Config, pyramid
 from mediagen.nn.pyramid_generator import PyramidGenerator
 from mediagen.nn.pyramid_painter import noise_of, window_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = replace(PRESETS["tiny"], waves=2)
 BOTH = replace(TINY, unbounded="xy", waves=0)
 KINDS = {"x": TINY, "xy": BOTH, "pictures": replace(TINY, between="pictures")}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def wild(config: Config = TINY, height: int = 32, width: int = 53) -> PyramidGenerator:

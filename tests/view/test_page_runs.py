@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,31 @@ def test_half_a_row_waits_and_rubbish_is_passed_over(run: Path) -> None:
     told = Run(run)
     told.read_log()
     with (run / "log.jsonl").open("a") as log:
-        log.write('nonsense\n[1]\n{"iteration": 450, "swd": NaN}\n{"iteration": 500, "sw')
+        log.write(
+            'nonsense\n[1]\n{"iteration": 450, "swd": NaN}\n{"iteration": 460, "swd": 1'
+            + "0" * 400
+            + '}\n{"iteration": 500, "sw'
+        )
         log.flush()
         told.read_log()
-        assert told.iteration == 450
+        assert told.iteration == 460
         assert told.curves["swd"][-1][0] == 400, "what is no number is not drawn"
         log.write('d": 3.5}\n')
         log.flush()
         told.read_log()
     assert told.curves["swd"][-1] == [500, 3.5]
     assert len(told.curves["critic/loss"]) == 8, "rows are read once"
+
+
+def test_two_tabs_see_the_same_curves(run: Path) -> None:
+    with (run / "log.jsonl").open("a") as log:
+        log.writelines(f'{{"iteration": {500 + k}, "swd": {k}.5}}\n' for k in range(5000))
+    told = Run(run)
+    with ThreadPoolExecutor(4) as pool:
+        answers = [future.result() for future in [pool.submit(told.to_json) for _ in range(16)]]
+    assert all(answer["curves"] == answers[0]["curves"] for answer in answers)
+    steps = [step for step, _ in told.curves["swd"]]
+    assert steps == sorted(set(steps)), "rows are read once"
 
 
 def test_a_training_that_goes_on_writes_its_log_anew(run: Path) -> None:

@@ -136,7 +136,7 @@ def test_damage_is_a_hole_and_a_line_in_the_log(tmp_path, caplog):
     np.testing.assert_array_equal(shown[128:, :, :3], pixels()[128:256, :256])
     assert damaged.headers["cache-control"] == "no-store"
     np.testing.assert_array_equal(picture(sound), pixels()[:256, 256:512])
-    assert any("c.zarr/0/0/0" in record.getMessage() for record in caplog.records)
+    assert any("c.zarr: shard 0/0/0 cannot be read" in record.getMessage() for record in caplog.records)
 
 
 def test_a_canvas_that_is_replaced_is_opened_anew(tmp_path):

@@ -5,7 +5,7 @@ from concurrent.futures import wait
 
 import pytest
 
-from mediagen.view.jobs import Full, Jobs
+from mediagen.view.jobs import Closed, Full, Jobs
 from mediagen.view.tiles import Recent
 
 
@@ -16,14 +16,15 @@ class Desk:
         self.done: list[object] = []
         self.gate = threading.Event()
         self.jobs: Jobs[str] = Jobs(1, lambda: "lane", most)
+        self.held = threading.Event()
         self.first = self.ask("first", hold=True)
-        while self.jobs.counts()[0] == 0:
-            pass
+        assert self.held.wait(30)
 
     def ask(self, key: object, urgency: int = 0, hold: bool = False):
         def work(state: str) -> int:
             assert state == "lane"
             if hold:
+                self.held.set()
                 self.gate.wait(10)
             self.done.append(key)
             if key == "bad":
@@ -58,6 +59,12 @@ def test_urgency_comes_before_age():
     desk = Desk()
     futures = [desk.ask("looked at"), desk.ask("export", -1), desk.ask("looked at later")]
     assert desk.finish(*futures) == ["looked at later", "looked at", "export"]
+
+
+def test_the_highest_urgency_counts():
+    desk = Desk()
+    futures = [desk.ask("both"), desk.ask("other"), desk.ask("both", -1), desk.ask("export", -1)]
+    assert desk.finish(*futures) == ["other", "both", "export"]
 
 
 def test_what_nobody_waits_for_is_not_done():
@@ -101,7 +108,7 @@ def test_closing_gives_up_what_waits():
     desk.jobs.close()
     assert waiting.cancelled()
     assert desk.done == ["first"]
-    with pytest.raises(Full):
+    with pytest.raises(Closed):
         desk.ask(3)
 
 

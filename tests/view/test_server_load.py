@@ -102,16 +102,18 @@ def test_a_client_that_leaves_cancels_what_nobody_else_waits_for(tiny, tmp_path)
             jobs = studio.plane.jobs
             one = asyncio.create_task(studio.tile(None, 3, 40, 40))
             two = asyncio.create_task(studio.tile(None, 3, 50, 50))
-            while jobs.counts()[1] < 1000:
-                await asyncio.sleep(0.001)
+            async with asyncio.timeout(60):
+                while jobs.counts()[1] < 1000:
+                    await asyncio.sleep(0.001)
             made = jobs.made
             one.cancel()
             two.cancel()
             await asyncio.wait({one, two})
             assert jobs.counts()[1] == 0
             await asyncio.sleep(0.1)
-            while jobs.counts()[0]:
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(60):
+                while jobs.counts()[0]:
+                    await asyncio.sleep(0.01)
             return (jobs.made - made) // (64 * 64)
 
     assert asyncio.run(look()) < 200

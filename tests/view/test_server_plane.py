@@ -1,6 +1,7 @@
 """The unbounded plane over HTTP: the pixels of `render`, wherever, whatever the scene, and nothing painted twice."""
 
 import asyncio
+import io
 import json
 import shlex
 
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 from looking import BLOCK, SCENE, options, packed, picture, plane_of
 from mediagen_cli.main import main
+from PIL import Image
 
 from mediagen.canvas.paint import paint
 from mediagen.canvas.render import render
 from mediagen.core.resample import Resample
 from mediagen.io.halve import halve
 from mediagen.io.store import CanvasStore
+from mediagen.view.jobs import Full
 
 LARGE = (512, 256)
 PAINTED = {"seed": 1, "style_every": 200, "block": BLOCK, "precision": "fp32"}
@@ -249,6 +252,39 @@ def test_a_window_can_be_taken_home(tiny, tmp_path, level):
     assert np.abs(picture(jpg).astype(int) - picture(png)).mean() < 20
     assert b"mediagen canvas" in png.content
     assert str(tmp_path).encode() not in png.content
+
+
+def test_what_is_taken_home_says_what_it_shows(tiny, tmp_path, monkeypatch):
+    """A picture's own record paints it again; and while there is too much to do, it waits rather than breaks off."""
+    anew = [{"x": 40, "y": -10, "width": 30, "height": 20, "seed": 77}]
+    query = {"scene": packed({**SCENE, "seed": 9, "resample": anew})}
+    window = {"x": -101, "y": -37, "width": 334, "height": 301, "level": 1, "format": "png"}
+
+    async def look():
+        async with plane_of(options(tiny, tmp_path)) as (client, studio):
+            jobs, ask, refused = studio.plane.jobs, studio.plane.jobs.ask, []
+
+            def crowded(*arguments):
+                if len(refused) < 3:
+                    refused.append(1)
+                    raise Full
+                return ask(*arguments)
+
+            monkeypatch.setattr(jobs, "ask", crowded)
+            return await client.get("/export", params={**query, **window}), refused
+
+    answer, refused = asyncio.run(look())
+    assert len(refused) == 3
+    record = json.loads(Image.open(io.BytesIO(answer.content)).text["mediagen"])
+    assert record["window"] == {"x": -102, "y": -38, "width": 336, "height": 302}
+    assert (record["seed"], record["level"]) == (9, 1)
+    again = render(tiny, **record["window"], seed=record["seed"], precision=record["precision"], block=BLOCK,
+                   style_every=record["styles"]["every"], style_blend=record["styles"]["blend"],
+                   resample=[Resample(*one) for one in record["resample"]])  # fmt: skip
+    assert np.array_equal(picture(answer), halve(np.ascontiguousarray(again.transpose(2, 0, 1))).transpose(1, 2, 0))
+    words = shlex.split(record["command"])
+    assert words[words.index("--x") + 1] == "-102"
+    assert words[words.index("--resample") + 1] == "40,-10,30,20,77"
 
 
 def test_revisits_are_free(tiny, tmp_path):
