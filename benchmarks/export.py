@@ -29,7 +29,7 @@ from mediagen.export.fit import check
 from mediagen.export.flight import LOOK_AHEAD, Flight, frames_from, groups
 from mediagen.export.flyover import flyover
 from mediagen.export.ground import Ground, PlaneWish, canvas_ground, plane_ground
-from mediagen.export.pixels import Picture, area, picture_of
+from mediagen.export.pixels import Picture, picture_of
 from mediagen.io.store import CanvasStore
 from mediagen.io.video_codecs import layout_of
 from mediagen.io.video_file import open_clip, remove_clip
@@ -68,7 +68,7 @@ def disk_alone(tiles: list[bytes], path: Path) -> None:
 
 def tiff_speed(store: CanvasStore, rounds: int, folder: Path) -> common.Row:
     """`export` to a BigTIFF against its parts, in turn; the ratio is taken in each round, and its median shown."""
-    picture, turns = picture_of(store, area(store), 0), []
+    picture, turns = picture_of(store, store.area, 0), []
     for _ in range(rounds):
         tiles: list[bytes] = []
         codec = timed(lambda tiles=tiles: tiles.extend(codec_alone(picture)))

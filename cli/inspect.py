@@ -20,6 +20,8 @@ EPILOG = """**Examples**
 
 `mediagen inspect clip.mp4`  its length and size, and the command that makes it again
 
+`mediagen inspect window.png`  what an exported picture shows, and the command that makes it again
+
 `mediagen inspect runs/mine`  how far a training is
 
 `mediagen inspect my.safetensors --json`  a checkpoint's model, configuration and provenance
@@ -30,13 +32,14 @@ Exit code 1 when something is damaged; what is merely unfinished is fine.
 
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="A canvas, a clip, a checkpoint, or a training's folder.", show_envvar=False)
+        Path,
+        typer.Argument(help="A canvas, a clip, a picture, a checkpoint, or a training's folder.", show_envvar=False),
     ],
     deep: Annotated[bool, flag("Decode every pixel too: finds flipped bits.", "--deep", panel=GENERAL)] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> int:
-    """Tell what something is, how it was made, and whether it is whole: a canvas, clip, checkpoint or training."""
+    """Tell what something is, how it was made, and whether it is whole: a canvas, clip, picture, checkpoint, training."""
     from mediagen.inspection import inspect as look
 
     record = look(path, deep=deep)
@@ -77,6 +80,18 @@ def _clip(record: dict[str, Any], verbose: bool) -> str:
     return pairs([*rows, *_flat(record["made"] if verbose else {k: v for k, v in record["made"].items() if k in TOLD})])
 
 
+def _picture(record: dict[str, Any], verbose: bool) -> str:
+    window, made = record["window"] or {}, record["made"]
+    canvas = made.get("canvas")
+    rows: list[tuple[str, object]] = []
+    if isinstance(window, dict) and {"x", "y", "width", "height"} <= window.keys():
+        place = "{width} x {height} px from x = {x}, y = {y}".format(**window)
+        rows = [("picture", place + (f", level {record['level']}" if record["level"] else ""))]
+    rows += [("on disk", size(record["bytes"]))]
+    told = {"canvas": {k: v for k, v in canvas.items() if k in TOLD}} if isinstance(canvas, dict) else {}
+    return pairs([*rows, *_flat(made if verbose else {**{k: v for k, v in made.items() if k in TOLD}, **told})])
+
+
 def _run(record: dict[str, Any], verbose: bool) -> str:
     progress = record["progress"]
     done = f"{progress.get('iteration', 0):,} of {record['made'].get('iterations', 0):,} iterations"
@@ -109,6 +124,6 @@ def _flat(record: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
     return rows
 
 
-TEXTS = {"canvas": _canvas, "clip": _clip, "checkpoint": checkpoint_text, "run": _run}
+TEXTS = {"canvas": _canvas, "clip": _clip, "picture": _picture, "checkpoint": checkpoint_text, "run": _run}
 TOLD = ("command", "model", "made_with")
 """What a canvas's or clip's record says besides, its plan in particular, is shown with -v."""

@@ -1,4 +1,4 @@
-"""What a canvas, a clip, a checkpoint or a training's folder is, how it was made, and whether it is whole. No torch."""
+"""What a canvas, clip, picture, checkpoint or training's folder is, how it was made, and whether it is whole. No torch."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import Any
 
 from mediagen import catalog, checkpoint
 from mediagen.errors import StoreError, UsageError
+from mediagen.export.dzi import files_of
+from mediagen.export.told import read_picture_record
 from mediagen.io.store import CanvasStore, is_canvas
 from mediagen.io.video_file import bytes_of, frames_of, read_record
 from mediagen.io.video_place import is_part
 
 CLIPS = {".mp4", ".mkv", ".webm", ".gif"}
+PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dzi"}
 
 LISTED = 20
 """So many missing or bad shards are named; all of them are counted."""
 
 
 def inspect(path: Path | str, *, deep: bool = False) -> dict[str, Any]:
-    """A record whose `what` is canvas, clip, checkpoint or run; `healthy` is False when something in it is damaged.
+    """A record whose `what` is canvas, clip, picture, checkpoint or run; `healthy` is False when something in it is damaged.
 
     `deep` decodes every pixel of a canvas or clip, which finds flipped bits too. Raises UsageError for what is not ours.
     """
@@ -30,13 +33,21 @@ def inspect(path: Path | str, *, deep: bool = False) -> dict[str, Any]:
         return inspect_clip(path, clip, deep=deep)
     if path.suffix.lower() in CLIPS and path.is_file():
         raise UsageError(f"{path}: no clip of mediagen: it does not say how it was made")
+    if (picture := read_picture_record(path)) is not None:
+        return inspect_picture(path, picture)
+    if path.suffix.lower() in PICTURES and path.is_file():
+        raise UsageError(f"{path}: no picture of mediagen: it does not say how it was made")
     if path.is_dir() and (path / "config.json").is_file():
         return inspect_run(path)
     if path.is_file() or str(path) in checkpoint.bundled():
         return {"what": "checkpoint", "healthy": True, **catalog.checkpoint_record(str(path))}
     if not path.exists():
-        raise UsageError(f"{path}: there is nothing; give a canvas, a clip, a checkpoint, or a training's folder")
-    raise UsageError(f"{path}: neither a canvas, nor a clip, nor a checkpoint, nor a training's folder of mediagen")
+        raise UsageError(
+            f"{path}: there is nothing; give a canvas, a clip, a picture, a checkpoint, or a training's folder"
+        )
+    raise UsageError(
+        f"{path}: neither a canvas, nor a clip, nor a picture, nor a checkpoint, nor a training of mediagen"
+    )
 
 
 def inspect_canvas(path: Path, *, deep: bool = False) -> dict[str, Any]:
@@ -73,6 +84,21 @@ def inspect_clip(path: Path, made: dict[str, Any], *, deep: bool = False) -> dic
         "fps": plan["fps"],
         "codec": plan.get("codec") or plan["container"],
         "bytes": bytes_of(path),
+        "made": made,
+    }
+
+
+def inspect_picture(path: Path, made: dict[str, Any]) -> dict[str, Any]:
+    """Place and provenance of an exported picture. A picture appears when it is whole, so only its record is looked at."""
+    plan = made.get("plan")
+    files = [path, *files_of(path).rglob("*")] if path.suffix.lower() == ".dzi" else [path]
+    return {
+        "what": "picture",
+        "healthy": True,
+        "complete": True,
+        "window": made.get("window") or (plan.get("canvas") if isinstance(plan, dict) else None),
+        "level": made.get("level"),
+        "bytes": sum(file.stat().st_size for file in files if file.is_file()),
         "made": made,
     }
 

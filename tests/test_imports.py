@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "weights": set(),
     "checkpoint": {"core", "models", "io"},
     "catalog": {"core", "models", "checkpoint"},
-    "inspection": {"core", "io", "checkpoint", "catalog"},
+    "inspection": {"core", "io", "export", "checkpoint", "catalog"},
     "imagination": {"core", "nn", "models", "io", "data", "checkpoint"},
     "train": {"core", "nn", "objectives", "models", "io", "data", "execute", "checkpoint", "metrics"},
     "canvas": {"core", "nn", "models", "io", "execute", "checkpoint", "machine"},
