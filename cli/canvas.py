@@ -90,14 +90,7 @@ def canvas(
         option("auto times a block in each and keeps the fastest; the canvas records it.", panel=COMPUTING),
     ] = "auto",
     block: options.Block = None,
-    cache: Annotated[
-        Path | None,
-        option(
-            "A folder of blocks painted by `mediagen view`; those that fit are taken from there.",
-            panel=COMPUTING,
-            unit="FOLDER",
-        ),
-    ] = None,
+    cache: options.Cache = None,
     device: Device = "auto",
     workers: Annotated[
         int, number("Worker processes (dask), one GPU each where there are GPUs; 0: none.", panel=COMPUTING)

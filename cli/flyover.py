@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from . import options
-from .options import COMPUTING, Device, Json, Precision, Quiet, Verbose, number, option, sides
+from .options import COMPUTING, Device, Json, Precision, Quiet, Verbose, number, option, rectangles, sides
 from .progress import Meter, Stopper
 from .report import Interrupted, clip_summary, near, print_json, say
 
@@ -100,12 +100,14 @@ def flyover(
     style_every: options.StyleEvery = None,
     style_blend: options.StyleBlend = None,
     style_map: options.StyleMap = None,
+    resample: options.Rectangles = None,
     memory: options.Memory = "2GB",
     precision: Annotated[
         Precision,
         option("auto times a block in each and keeps the fastest; the clip records it.", panel=COMPUTING),
     ] = "auto",
     block: options.Block = None,
+    cache: options.Cache = None,
     device: Device = "auto",
     codec: options.Codec = None,
     crf: options.Crf = None,
@@ -159,10 +161,12 @@ def flyover(
             style_every=style_every,
             style_blend=style_blend,
             style_map=style_map,
+            resample=rectangles(resample or ()),
             memory=memory,
             block=sides(block) if block else None,
             precision=precision,
             device=device,
+            cache=cache,
             codec=codec,
             crf=crf,
             overwrite=overwrite,

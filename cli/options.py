@@ -200,6 +200,14 @@ Block = Annotated[
     str | None,
     option("Size of a block in pixels instead of one chosen by --memory.", panel=COMPUTING, unit="WxH"),
 ]
+Cache = Annotated[
+    Path | None,
+    option(
+        "A folder of blocks painted by `mediagen view`; those that fit are taken from there.",
+        panel=COMPUTING,
+        unit="FOLDER",
+    ),
+]
 Device = Annotated[
     str,
     option("Where to compute: auto (a GPU if there is one), cpu, cuda or cuda:N.", panel=COMPUTING, unit="DEVICE"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +19,7 @@ import torch
 
 from mediagen.canvas.memory import size_text
 from mediagen.canvas.setup import MEMORY
+from mediagen.core.resample import Resample
 from mediagen.errors import MediagenError, StoreError, UsageError
 from mediagen.execute.heap import steady_heap
 from mediagen.execute.inline import run_inline
@@ -80,10 +81,12 @@ def flyover(
     style_every: int | None = None,
     style_blend: int | None = None,
     style_map: str | Path | None = None,
+    resample: Sequence[Resample] | None = None,
     memory: str | int = MEMORY,
     block: tuple[int, int] | None = None,
     precision: str = "auto",
     device: str | None = "auto",
+    cache: str | Path | None = None,
     codec: str | None = None,
     crf: int | None = None,
     overwrite: bool = False,
@@ -94,7 +97,8 @@ def flyover(
 
     `speed` is in pixels of the plane a second, `x` and `y` are the centre of the first frame on the plane, `zoom` is how many
     pixels of the frame one of the plane takes. `keys` is a file of key frames instead. Said again after an interruption, it
-    goes on where it stopped. `progress(done, total)` counts frames. Raises MediagenError.
+    goes on where it stopped. Blocks that `mediagen view` has left in the folder `cache` are taken from there.
+    `progress(done, total)` counts frames. Raises MediagenError.
     """
     begun, path = time.monotonic(), Path(path).absolute()
     width, height = (whole("size", side, least=16) for side in size)
@@ -106,7 +110,8 @@ def flyover(
         canvas, path, _first_x(wish, known),
         PlaneWish(
             model=model, seed=seed, structure_seed=structure_seed, texture_seed=texture_seed, style_every=style_every,
-            style_blend=style_blend, style_map=style_map, memory=memory, block=block, precision=precision, device=device,
+            style_blend=style_blend, style_map=style_map, resample=tuple(resample or ()), memory=memory, block=block,
+            precision=precision, device=device, cache=cache,
         ),
     )  # fmt: skip
     camera, said = camera_of(wish, known, (width, height), ground)

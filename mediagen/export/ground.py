@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from mediagen.canvas import styles as style_maps
+from mediagen.canvas.cache import known_blocks, precision_in
 from mediagen.canvas.memory import as_bytes
 from mediagen.canvas.paint import resolved_options
 from mediagen.canvas.plan import CHUNK, Plan, choose_shard, grid_of
 from mediagen.canvas.render import BlockSource
-from mediagen.canvas.setup import LIBRARIES, MARGIN, MEMORY, as_model, block_of, lanes, styles_of
+from mediagen.canvas.setup import LIBRARIES, MARGIN, MEMORY, as_model, block_of, lanes, resampled, styles_of
 from mediagen.canvas.warmup import settle_precision
 from mediagen.core.geometry import PLANE_LIMIT, Window
+from mediagen.core.resample import Resample
 from mediagen.export.scenery import CanvasScenery, PlaneScenery, Scenery, anchor_near
 from mediagen.io.store import CanvasStore
 from mediagen.machine import device_of, identity, made_with, whole
@@ -68,10 +70,12 @@ class PlaneWish:
     style_every: int | None = None
     style_blend: int | None = None
     style_map: str | Path | None = None
+    resample: tuple[Resample, ...] = ()
     memory: str | int = MEMORY
     block: tuple[int, int] | None = None
     precision: str = "auto"
     device: str | None = "auto"
+    cache: str | Path | None = None
 
 
 def canvas_ground(store: CanvasStore) -> Ground:
@@ -101,15 +105,20 @@ def plane_ground(wish: PlaneWish, x: int, recorded: str | None) -> Ground:
     )  # fmt: skip
     assert seed is not None
     styles = styles_of(seed, wish.style_every, wish.style_blend, wish.style_map, texture)
-    precision = settle_precision(model, styles, where, wish.precision, lambda: recorded)
+    folder, rectangles = None if wish.cache is None else Path(wish.cache), resampled(model, wish.resample)
+
+    def there() -> str | None:
+        return recorded or (None if folder is None else precision_in(folder, model, where))
+
+    precision = settle_precision(model, styles, where, wish.precision, there)
     sides = block_of(model, precision, wish.memory, wish.block, where)
     grid, scene = grid_of(model, *sides), model.scene
     # The plan of a canvas has all that decides the plane's pixels, and a canvas besides, which is left out again.
     plan = Plan(
         canvas=scene, blocks=grid, shard=choose_shard(sides, CHUNK), chunk=CHUNK, levels=1, precision=precision,
-        compiled=False, seed=seed, structure_seed=structure, styles=style_maps.to_json(styles),
+        compiled=False, seed=seed, structure_seed=structure, styles=style_maps.to_json(styles), resample=rectangles,
     )  # fmt: skip
-    decisive = ("blocks", "precision", "seed", "structure_seed", "styles")
+    decisive = ("blocks", "precision", "seed", "structure_seed", "styles", "resample")
     budget = as_bytes(wish.memory)
     anchor = anchor_near(x, scene.y)
 
@@ -118,7 +127,10 @@ def plane_ground(wish: PlaneWish, x: int, recorded: str | None) -> Ground:
         count = lanes(model, grid.block(0, 0), precision, where, budget)
         painters = [model.painter(styles, device=where, precision=precision) for _ in range(count)]
         across, down = int(extent.width) // sides[0] + 4, int(extent.height) // sides[1] + 4
-        source = BlockSource(model, painters, grid, seed=seed, structure_seed=structure, keep=across * down)
+        source = BlockSource(
+            model, painters, grid, seed=seed, structure_seed=structure, resample=rectangles, keep=across * down,
+            known=known_blocks(folder, plan, model, where),
+        )  # fmt: skip
         with source:
             yield PlaneScenery(source, anchor, _seen(extent, scene, _limits(model)))
 

@@ -18,6 +18,8 @@ from export_parts import scene, stored
 from flights import SMALL, frames_in, network
 
 from mediagen.canvas.paint import paint
+from mediagen.core.geometry import Window
+from mediagen.core.resample import Resample
 from mediagen.errors import StoreError, UsageError
 from mediagen.export.flyover import flyover
 from mediagen.inspection import inspect
@@ -62,6 +64,36 @@ def test_stored_or_not_the_frames_are_the_same(flight, model, painted: Path, tmp
     assert len(one) == 20
     assert np.array_equal(one, other)
     assert np.abs(np.diff(one.astype(int), axis=0)).mean() > 0.5, "it moves"
+
+
+def test_drawn_anew_as_a_canvas_is(model, painted: Path, tmp_path: Path) -> None:
+    anew = (Resample(150, -20, 60, 40, 5),)
+    paint(model, tmp_path / "a.zarr", width=700, x=-64, seed=3, resample=anew, **STYLES)
+    common = {**VIEW, "seconds": 1, "x": 200, "y": 0, "speed": 30}
+    flyover(tmp_path / "a.zarr", tmp_path / "stored", **common)
+    flyover(None, tmp_path / "plane", model=model, seed=3, resample=anew, **STYLES, **common)
+    flyover(painted, tmp_path / "before", **common)
+    one, other, before = (frames_in(tmp_path / name) for name in ("stored", "plane", "before"))
+    assert np.array_equal(one, other)
+    assert (one != before).any()
+
+
+def test_blocks_that_were_looked_at_are_taken_from_their_cache(model, tmp_path: Path) -> None:
+    from mediagen.canvas.cache import BlockCache, Scene, setting_of
+    from mediagen.canvas.plan import grid_of
+    from mediagen.canvas.setup import styles_of
+    from mediagen.io.blocks import BlockFiles
+
+    grid, red = grid_of(model, *STYLES["block"]), np.array([200, 30, 30], np.uint8)
+    cache = BlockCache(BlockFiles(tmp_path / "cache", 10**8), setting_of(model, grid, "fp32", torch.device("cpu")))
+    scene = Scene(seed=3, styles=styles_of(3, STYLES["style_every"], None, None, None))
+    home = Window(100, model.scene.y, 200, model.scene.height)
+    for index in grid.over(home):
+        cache.write(scene, index, np.broadcast_to(red, (grid.height, grid.width, 3)).copy())
+    assert STYLES["precision"] == "fp32"
+    flyover(None, tmp_path / "a", model=model, seed=3, cache=tmp_path / "cache", seconds=1, x=200, y=0, speed=10,
+            **STYLES, **VIEW)  # fmt: skip
+    assert (frames_in(tmp_path / "a") == red).all()
 
 
 def test_zoomed_out_too(model, tmp_path: Path) -> None:
