@@ -34,6 +34,7 @@ from mediagen.nn.frame_networks import StridedCritic, frame_encoder, frame_gener
 from mediagen.nn.playback import Playback, asked, normal_rows, play, request_noise, skip
 from mediagen.nn.sheets import clip_grid, contact_sheet, picture_tensor, recall, remember
 from mediagen.nn.temporal import Noise, Recurrent, State, Temporal, first, follow
+from mediagen.nn.upsample import Mode, equal_phases
 from mediagen.objectives.adversarial import discriminator_logistic, generator_nonsaturating
 from mediagen.objectives.penalties import r1
 
@@ -62,6 +63,7 @@ class Config:
     size: int = 64  # of a frame; size / 2^len(channels) is G_I's first kernel (4 at 64 pixels, 6 at 96)
     frames: int = 16  # T
     channels: tuple[int, ...] = (512, 256, 128, 64)  # of G_I
+    upsample: Mode = "deconv"  # of G_I; the others leave no checkerboard
     leak: float = 0.0  # of G_I's rectifiers; 0.2 as Table 6 says, 0 [C]
     image_critic: Literal["patch", "full", "none"] = "patch"  # D_I; none is Table 4's ablation
     image_channels: tuple[int, ...] = (64, 128, 256)  # full has one more, twice as wide [C]
@@ -135,7 +137,7 @@ class Generator(nn.Module):
         self.condition, self.drawn = (config.categories, 0) if into_motion else (0, config.categories)
         self.temporal = temporal_model(config, self.condition)
         codes, channels, kernel = config.content + config.motion, config.channels, config.size >> len(config.channels)
-        self.image = frame_generator(codes + self.drawn, channels, kernel, config.leak)
+        self.image = frame_generator(codes + self.drawn, channels, kernel, config.leak, config.upsample)
         self.encoder = frame_encoder(codes, channels[::-1], kernel) if config.image_to_video else None
         self.frame_size = (config.size, config.size)
         self.fps, self.clip_frames = config.video_fps / config.stride, config.frames
@@ -225,6 +227,7 @@ class Objective:
         self.config, self.device, self.ema_half_life = config, device, config.ema_half_life
         self.averaged: Sequence[str] = ("generator",) if config.ema_half_life else ()
         self.generator = Generator(config).to(device)
+        equal_phases(self.generator)
         critic = partial(StridedCritic, noise=config.instance_noise, first_norm=config.first_norm)
         patch, outputs = config.video_critic == "patch", 1 + config.categories
         self.video_critic = critic(video=True, channels=config.video_channels, outputs=outputs, patch=patch).to(device)

@@ -141,7 +141,7 @@ def encoder(config: Config) -> nn.Sequential:
 
 def side_by_side(first: nn.Module, second: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """What two layers make of the same features; two narrow deconvolutions as one, which takes little longer than each."""
-    if not (isinstance(first, nn.ConvTranspose3d) and isinstance(second, nn.ConvTranspose3d)):
+    if not (type(first) is nn.ConvTranspose3d and type(second) is nn.ConvTranspose3d):
         return first(x), second(x)
     weight = torch.cat([first.weight, second.weight], dim=1)
     assert first.bias is not None

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mediagen.nn.upsample import Mode, doubler
+
 
 class FromCodes(nn.Module):
     """The first transposed convolution, of a 1 x 1 map: (N, d) -> (N, C, k, k), channels last. One matrix product."""
@@ -27,15 +29,17 @@ class FromCodes(nn.Module):
         return (codes @ weight).unflatten(1, self.shape).permute(0, 3, 1, 2)
 
 
-def frame_generator(codes: int, channels: Sequence[int], kernel: int, leak: float) -> nn.Sequential:
+def frame_generator(
+    codes: int, channels: Sequence[int], kernel: int, leak: float, upsample: Mode = "deconv"
+) -> nn.Sequential:
     """Codes (N, d) -> frames (N, 3, H, W) in [-1, 1], H = kernel * 2^len(channels): no biases, batch norm, tanh."""
     layers: list[nn.Module] = []
     inputs = codes
     for index, outputs in enumerate(channels):
-        up = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False) if index else FromCodes(inputs, outputs, kernel)
+        up = doubler(2, inputs, outputs, upsample, False) if index else FromCodes(inputs, outputs, kernel)
         layers += [up, nn.BatchNorm2d(outputs), nn.LeakyReLU(leak, inplace=True)]
         inputs = outputs
-    return nn.Sequential(*layers, nn.ConvTranspose2d(inputs, 3, 4, 2, 1, bias=False), nn.Tanh())
+    return nn.Sequential(*layers, doubler(2, inputs, 3, upsample, False), nn.Tanh())
 
 
 def frame_encoder(codes: int, channels: Sequence[int], kernel: int) -> nn.Sequential:

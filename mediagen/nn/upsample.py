@@ -28,12 +28,13 @@ LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def doubler(axes: int, inputs: int, outputs: int, mode: Mode = "deconv", bias: bool = True) -> nn.Module:
-    """A layer (B, inputs, ...) -> (B, outputs, ...) that doubles each of `axes` axes."""
+    """A layer (B, inputs, ...) -> (B, outputs, ...) that doubles each of `axes` axes; blur and deconv have equal parameters."""
     if mode == "deconv":
         layer: nn.Module = DECONVOLUTION[axes](inputs, outputs, 4, 2, 1, bias=bias)
         return layer
     if mode == "blur":
-        return nn.Sequential(DECONVOLUTION[axes](inputs, outputs, 4, 2, 1, bias=bias), Blur(axes))
+        blurred: nn.Module = BLURRED[axes](inputs, outputs, 4, 2, 1, bias=bias)
+        return blurred
     if mode == "shuffle":
         return nn.Sequential(*_convolution(axes, inputs, outputs * 2**axes, bias), Shuffle(axes))
     return nn.Sequential(Resize(axes, mode), *_convolution(axes, inputs, outputs, bias))
@@ -74,6 +75,17 @@ class Blur(nn.Module):
             before, after = (x.index_select(axis, (middle + k).clamp(0, size - 1)) for k in (-1, 1))
             x = 0.5 * x + 0.25 * (before + after)
         return x
+
+
+class _Blurs:
+    """A deconvolution and its blur as one layer: what was trained without the blur fits, by its parameters' names too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = super().forward(x)  # type: ignore[misc]
+        return Blur(made.dim() - 2)(made)
+
+
+BLURRED = {axes: type(f"Blurred{axes}d", (_Blurs, kind), {}) for axes, kind in DECONVOLUTION.items()}
 
 
 class Shuffle(nn.Module):
