@@ -16,6 +16,8 @@ from mediagen.canvas.styles import CentreStyle
 from mediagen.core.styles import Centre
 from mediagen.export.flyover import flyover
 
+PHOTOGRAPHS = ("ridges", "badlands", "lakeside", "birches")
+
 
 def save(picture: np.ndarray, path: Path, width: int) -> None:
     """A JPEG `width` pixels wide."""
@@ -57,7 +59,7 @@ def badlands(folder: Path) -> None:
 
 def photographs(folder: Path) -> None:
     """Four thousand pixels of each of the models that know one photograph."""
-    wide = [mediagen.render(mediagen.load(name), width=4000, seed=7) for name in ("ridges", "badlands")]
+    wide = [mediagen.render(mediagen.load(name), width=4000, seed=7) for name in PHOTOGRAPHS]
     save(stacked([strip[:, at : at + 2000] for strip in wide for at in (0, 2000)]), folder / "photographs.jpg", 2000)
 
 

@@ -3,7 +3,7 @@
 #
 #   bash samples/train_consingan.sh PHOTO RUNS
 #
-# About a quarter of an hour of one CPU core that multiplies in bf16 (AVX512-bf16 or AMX); say it again after an interruption.
+# Some twenty minutes of one CPU core that multiplies in bf16 (AVX512-bf16 or AMX); say it again after an interruption.
 set -euo pipefail
 photo=$1 runs=$2
 mkdir -p "$runs"

@@ -19,7 +19,18 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mediagen import checkpoint
-from mediagen.checkpoint import CheckpointInfo, file_sha256, load, read_header, repack, save_checkpoint, write_tensors
+from mediagen.catalog import checkpoint_record
+from mediagen.checkpoint import (
+    WEIGHTS,
+    CheckpointInfo,
+    bundled,
+    file_sha256,
+    load,
+    read_header,
+    repack,
+    save_checkpoint,
+    write_tensors,
+)
 from mediagen.errors import CheckpointError, StoreError
 from mediagen.models._spec import ModelSpec, PictureNeeds
 
@@ -283,3 +294,15 @@ def test_a_network_with_its_own_checks_fails_in_one_line(tmp_path: Path) -> None
     saved(tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match=r"makes no network: depth and width do not go together$"):
         load(tmp_path / "a.safetensors", spec=replace(SPEC, build=build))
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_what_ships_says_what_it_is_and_under_which_licence(name: str) -> None:
+    record = checkpoint_record(name)
+    card = WEIGHTS / f"{name}.md"
+    assert record["licence"]
+    assert record["paints"]
+    assert record["bytes"] < 3e6
+    text = card.read_text()
+    assert all(f"**{part}.**" in text for part in ("What it can do", "What it cannot do", "Licence")), card.name
+    assert text.startswith(f"# {name}:")

@@ -75,6 +75,7 @@ class Config:
     betas: tuple[float, float] = (0.5, 0.999)
     iterations: tuple[int, ...] = (2000,)  # of each stage; the last value serves the stages beyond
     decay_from: float = 0.8  # share of a stage's iterations after which the rates fall to a tenth
+    polish: int = 0  # further iterations of the last stage at those rates (ours); 0 as published
     critic_steps: int = 3
     generator_steps: int = 3  # Adam steps on one gradient [C]
     reconstruction: float = 10.0  # alpha
@@ -96,6 +97,7 @@ class Config:
             (self.stages >= 1 and 12 <= self.shortest <= self.side,
              "a pyramid needs a stage, a shortest side of at least 12 px, and a side no smaller"),
             (0 <= self.silent < max(2, self.stages), "the coarsest stage cannot be silent"),
+            (self.polish >= 0, "polish is a number of iterations, at least 0"),
             (self.stagewise or not self.noise_beyond, "noise_beyond is for pictures between stages"),
         ))  # fmt: skip
 
@@ -118,7 +120,7 @@ class Config:
     def turns(self) -> Turns:
         """The stages that a training goes through: fine-tuning goes on with the last one."""
         trains = range(self.stages - 1 if self.task == "fine-tuning" else 0, self.stages)
-        return Turns(trains=trains, iterations=self.iterations, decay_from=self.decay_from)
+        return Turns(trains=trains, iterations=self.iterations, decay_from=self.decay_from, polish=self.polish)
 
 
 class Critic(nn.Module):
@@ -340,7 +342,7 @@ def pyramid(config: Config, height: int, width: int) -> list[tuple[int, ...]]:
 PAPER = Config()
 OTHER_TASK = replace(PAPER, slope=0.3, norm=True, iterations=(1000,))
 SMALL = Config(side=160, by="height", stages=5, unbounded="x", waves=4, window=(96, 128), penalty_share=0.5, penalty=1.0,
-               drift=0.001, mirror=5, silent=1, ema_half_life=50.0, iterations=(1500, 1000, 800, 600, 500),
+               drift=0.001, mirror=5, silent=1, ema_half_life=50.0, iterations=(1500, 1000, 800, 600, 500), polish=1200,
                walk_from=0, momentum=0.95)  # fmt: skip
 PRESETS = {
     "paper": PAPER,

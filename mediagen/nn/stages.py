@@ -17,11 +17,15 @@ FALLEN = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Turns:
-    """The stages of `trains`, one after the other, so many `iterations` each; the last value serves the stages beyond."""
+    """The stages of `trains`, one after the other, so many `iterations` each; the last value serves the stages beyond.
+
+    Late in each, from the share `decay_from` on, the rates are low; the last goes on so for `polish` more.
+    """
 
     trains: range
     iterations: tuple[int, ...]
     decay_from: float
+    polish: int = 0
 
     def lasts(self, stage: int) -> int:
         """Iterations of a stage."""
@@ -30,7 +34,7 @@ class Turns:
     @property
     def total(self) -> int:
         """Iterations of all stages."""
-        return sum(self.lasts(stage) for stage in self.trains)
+        return sum(self.lasts(stage) for stage in self.trains) + self.polish
 
     def at(self, iteration: int) -> tuple[int, bool]:
         """The stage of an iteration, and whether its rates have fallen. Beyond the total the last stage goes on."""

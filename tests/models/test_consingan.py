@@ -80,6 +80,7 @@ def test_presets_follow_the_recipe():
     for name in ("harmonisation", "editing"):
         assert (PRESETS[name].norm, PRESETS[name].slope, PRESETS[name].iterations) == (True, 0.3, (1000,))
     assert (PAPER.norm, PAPER.slope) == (False, 0.05)
+    assert SPEC.defaults(PRESETS["small"])["iterations"] == 1500 + 1000 + 800 + 600 + 500 + 1200
     assert SPEC.defaults(PAPER) == {"iterations": 12_000, "batch": 1}
 
 
@@ -94,8 +95,9 @@ def test_sizes_of_a_pyramid():
 
 
 @pytest.mark.parametrize(
-    ("iteration", "stage", "lowered"), [(0, 0, 1), (7, 0, 1), (8, 0, 0.1), (10, 1, 1), (24, 1, 1), (26, 1, 0.1), (30, 2, 1)]
-)  # fmt: skip
+    ("iteration", "stage", "lowered"),
+    [(0, 0, 1), (7, 0, 1), (8, 0, 0.1), (10, 1, 1), (24, 1, 1), (26, 1, 0.1), (30, 2, 1), (95, 4, 0.1)],
+)
 def test_stages_and_rates_by_iteration(iteration, stage, lowered):
     """Adam 5e-4, a tenth after 80 % of a stage; 3 critic steps to a generator's; 1/10 a block back; the tail always."""
     objective = Objective(replace(PAPER, stages=5, channels=4, iterations=(10, 20)), CPU)
