@@ -100,7 +100,7 @@ def one_by_one(
     rows, spent = [], 0.0
     preset, config = (
         "small",
-        {"side": height, "shortest": 16, "stages": 4, "window": [64, 96], "iterations": [iterations]},
+        {"side": height, "shortest": 16, "stages": 4, "window": [64, 96], "iterations": [iterations], "polish": 0},
     )
     if quick:
         preset, config = "tiny", {"side": height, "iterations": [iterations]}

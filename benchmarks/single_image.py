@@ -129,7 +129,7 @@ def main() -> None:
         if painted is None:
             painted = folder / "panorama"
             train("consingan", photo, painted, preset="tiny" if asked.quick else "small",
-                  config=None if asked.quick else {"iterations": [iterations]})  # fmt: skip
+                  config=None if asked.quick else {"iterations": [iterations], "polish": 0})  # fmt: skip
         widths = (500, 1000) if asked.quick else (4000, 100_000)
         canvases = panorama(painted, folder, widths)
     note = (

@@ -20,7 +20,7 @@ EPILOG = """**Examples**
 
 `mediagen inspect clip.mp4`  its length and size, and the command that makes it again
 
-`mediagen inspect window.png`  what an exported picture shows, and the command that makes it again
+`mediagen inspect window.png`  what an exported picture shows, and how it was made
 
 `mediagen inspect runs/mine`  how far a training is
 

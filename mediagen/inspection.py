@@ -8,8 +8,8 @@ from typing import Any
 
 from mediagen import catalog, checkpoint
 from mediagen.errors import StoreError, UsageError
-from mediagen.export.dzi import files_of
-from mediagen.export.told import read_picture_record
+from mediagen.export.dzi import bytes_of as bytes_of_tiles
+from mediagen.export.told import is_whole, read_picture_record
 from mediagen.io.store import CanvasStore, is_canvas
 from mediagen.io.video_file import bytes_of, frames_of, read_record
 from mediagen.io.video_place import is_part
@@ -89,16 +89,15 @@ def inspect_clip(path: Path, made: dict[str, Any], *, deep: bool = False) -> dic
 
 
 def inspect_picture(path: Path, made: dict[str, Any]) -> dict[str, Any]:
-    """Place and provenance of an exported picture. A picture appears when it is whole, so only its record is looked at."""
-    plan = made.get("plan")
-    files = [path, *files_of(path).rglob("*")] if path.suffix.lower() == ".dzi" else [path]
+    """Place and provenance of an exported picture, and whether its end is there; pixels are not looked at."""
+    plan, whole = made.get("plan"), is_whole(path, made)
     return {
         "what": "picture",
-        "healthy": True,
-        "complete": True,
+        "healthy": whole,
+        "complete": whole,
         "window": made.get("window") or (plan.get("canvas") if isinstance(plan, dict) else None),
         "level": made.get("level"),
-        "bytes": sum(file.stat().st_size for file in files if file.is_file()),
+        "bytes": bytes_of_tiles(path) if path.suffix.lower() == ".dzi" else path.stat().st_size,
         "made": made,
     }
 
@@ -172,7 +171,7 @@ def inspect_run(path: Path) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: cannot be read as a training's settings: {error}") from None
     if not isinstance(found, dict) or "model" not in found:
         raise UsageError(f"{path}: not the settings of a training of mediagen")
@@ -185,7 +184,7 @@ def _latest(log: Path) -> dict[str, float]:
     for line in log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):
             latest |= row

@@ -138,7 +138,8 @@ def precision_in(folder: Path, model: CanvasModel, device: torch.device) -> Prec
     """The number format in which blocks of this model were painted here last; None if there are none."""
     sha, versions = identity(model)["sha256"], made_with(device, *LIBRARIES)
     for record in records(folder):
-        same = record.get("made_with") == versions and dict(record.get("model") or {}).get("sha256") == sha
+        named = record.get("model")
+        same = record.get("made_with") == versions and isinstance(named, dict) and named.get("sha256") == sha
         if same and record.get("precision") in get_args(Precision):
             precision: Precision = record["precision"]
             return precision

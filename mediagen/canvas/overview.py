@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self
-
-from PIL import Image
 
 from mediagen.canvas.target import is_complete
 from mediagen.io.files import PARTIAL, storing
 from mediagen.io.overview import draw_overview
 from mediagen.io.overview import overview_path as overview_path
-from mediagen.io.png import END
+from mediagen.io.png import END, read_text
 from mediagen.io.store import CanvasStore
 
 
@@ -66,12 +65,11 @@ def is_current(picture: Path, store: CanvasStore) -> bool:
 def provenance(picture: Path) -> Any:
     """The record inside an overview of ours; None for any other file, or none, or a part of one."""
     try:
-        with Image.open(picture) as image:
-            record = json.loads(image.info["mediagen"])  # our texts come before the pixels, which need no decoding
         with picture.open("rb") as file:
+            text = read_text(file, "mediagen")
             file.seek(-len(END), os.SEEK_END)
-            return record if file.read() == END else None
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, Image.DecompressionBombError):
+            return json.loads(text) if text is not None and file.read() == END else None
+    except (OSError, ValueError, struct.error, RecursionError):
         return None
 
 

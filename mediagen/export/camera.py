@@ -99,7 +99,7 @@ def read_keys(file: Path) -> list[Key]:
         rows = json.loads(text) if file.suffix.lower() == ".json" else list(csv.DictReader(text.splitlines()))
     except OSError as error:
         raise UsageError(f"cannot read the key frames {file}: {error.strerror}") from None
-    except (ValueError, csv.Error) as error:
+    except (ValueError, csv.Error, RecursionError) as error:
         raise UsageError(f"{file}: no key frames: {error}") from None
     if not isinstance(rows, list) or not 2 <= len(rows) <= MOST_KEYS:
         raise UsageError(f"{file}: a path is a list of 2 to {MOST_KEYS:,} key frames with t (seconds), x, y and zoom")

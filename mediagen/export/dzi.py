@@ -34,6 +34,13 @@ def files_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}_files")
 
 
+def bytes_of(path: Path) -> int:
+    """What a Deep Zoom picture takes on the disk; its tiles are counted one by one."""
+    with os.scandir(files_of(path)) as entries:
+        folders = [entry.path for entry in entries if entry.is_dir()]
+    return path.stat().st_size + sum(entry.stat().st_size for folder in folders for entry in os.scandir(folder))
+
+
 def refuse_foreign(path: Path) -> None:
     """Raises StoreError when the folder's name is taken by what is no Deep Zoom picture of ours."""
     folder = files_of(path)

@@ -178,7 +178,7 @@ def rows_of(picture: Picture) -> Iterator[np.ndarray]:
         rows = np.empty((len(of), width, 3), np.uint8)
         left = 0
         while left < width:
-            right = min(width, left + ACROSS - (picture.part.x + left) % chunk)
+            right = min(width, left + max(ACROSS, chunk) - (picture.part.x + left) % chunk)
             part = Window(left, of.start, right - left, len(of))
             rows[:, left:right] = picture.read(0, part).transpose(1, 2, 0)
             left = right
@@ -278,7 +278,4 @@ def _levels(picture: Picture, kind: Kind) -> int:
 
 
 def _bytes(out: Path, kind: Kind) -> int:
-    if kind != "dzi":
-        return out.stat().st_size
-    folders = [folder for folder in dzi.files_of(out).iterdir() if folder.is_dir()]
-    return out.stat().st_size + sum(entry.stat().st_size for folder in folders for entry in os.scandir(folder))
+    return dzi.bytes_of(out) if kind == "dzi" else out.stat().st_size

@@ -134,9 +134,8 @@ class _Piece:
     def is_painted(self, store: CanvasStore) -> bool:
         """Whether all shards under the source are whole."""
         info = store.levels[self.level]
-        across = range(self.source.x // info.shard_width, (self.source.right - 1) // info.shard_width + 1)
-        down = range(self.source.y // info.shard_height, (self.source.bottom - 1) // info.shard_height + 1)
-        return all(store.shard_is_whole(self.level, iy, ix) for iy in down for ix in across)
+        under = self.source.tiles(info.shard_width, info.shard_height)
+        return all(store.shard_is_whole(self.level, iy, ix) for iy, ix in under)
 
     def draw(self, store: CanvasStore, out: np.ndarray) -> None:
         """Into `out` (place.height, place.width, 3)."""

@@ -17,7 +17,7 @@ def is_canvas(path: str | Path) -> bool:
     try:
         meta = json.loads((Path(path) / "zarr.json").read_bytes())
         return meta["node_type"] == "group" and {"ome", "mediagen"} <= meta["attributes"].keys()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
 

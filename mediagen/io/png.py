@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -15,6 +16,25 @@ END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 
 _SUB = 1  # Filter: each byte minus that of the pixel to its left.
 _AT_ONCE = 32  # Rows that are filtered and compressed together.
+
+
+MOST_TEXT = 2**24
+"""Bytes that a text is believed to have at most; the file may be a stranger's."""
+
+
+def read_text(file: BinaryIO, key: str) -> bytes | None:
+    """The text that PngWriter put under a key; None in any other file. Raises struct.error in one that is cut short."""
+    if file.read(len(SIGNATURE)) != SIGNATURE:
+        return None
+    start = key.encode("latin-1") + b"\0\0\0\0\0"
+    while True:
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind in (b"IDAT", b"IEND") or length > MOST_TEXT:
+            return None
+        data = file.read(length)
+        file.seek(4, os.SEEK_CUR)
+        if kind == b"iTXt" and data.startswith(start):
+            return data[len(start) :]
 
 
 class PngWriter:

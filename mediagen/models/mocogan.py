@@ -34,7 +34,7 @@ from mediagen.nn.frame_networks import StridedCritic, frame_encoder, frame_gener
 from mediagen.nn.playback import Playback, asked, normal_rows, play, request_noise, skip
 from mediagen.nn.sheets import clip_grid, contact_sheet, picture_tensor, recall, remember
 from mediagen.nn.temporal import Noise, Recurrent, State, Temporal, first, follow
-from mediagen.nn.upsample import Mode, equal_phases
+from mediagen.nn.upsample import Mode
 from mediagen.objectives.adversarial import discriminator_logistic, generator_nonsaturating
 from mediagen.objectives.penalties import r1
 
@@ -139,9 +139,8 @@ class Generator(nn.Module):
         codes, channels, kernel = config.content + config.motion, config.channels, config.size >> len(config.channels)
         self.image = frame_generator(codes + self.drawn, channels, kernel, config.leak, config.upsample)
         self.encoder = frame_encoder(codes, channels[::-1], kernel) if config.image_to_video else None
-        self.frame_size = (config.size, config.size)
+        self.frame_size, self.categories = (config.size, config.size), config.categories
         self.fps, self.clip_frames = config.video_fps / config.stride, config.frames
-        self.categories = config.categories
         backwards = ["reverse"] if config.temporal.startswith("ode") else []
         self.abilities = frozenset(["motion", "rate", "image" if config.image_to_video else "content", *backwards])
 
@@ -227,7 +226,6 @@ class Objective:
         self.config, self.device, self.ema_half_life = config, device, config.ema_half_life
         self.averaged: Sequence[str] = ("generator",) if config.ema_half_life else ()
         self.generator = Generator(config).to(device)
-        equal_phases(self.generator)
         critic = partial(StridedCritic, noise=config.instance_noise, first_norm=config.first_norm)
         patch, outputs = config.video_critic == "patch", 1 + config.categories
         self.video_critic = critic(video=True, channels=config.video_channels, outputs=outputs, patch=patch).to(device)
@@ -382,7 +380,6 @@ PRESETS = {
     "small-ode": replace(SMALL, temporal="ode", motion=16),
     "tiny": TINY,
 }  # fmt: skip
-RECIPES = {name: {"batch": 3, "iterations": 100_000} for name in PRESETS if name.startswith("paper")}  # [C]
 
 SPEC = ModelSpec(
     kind="video",
@@ -398,6 +395,6 @@ SPEC = ModelSpec(
         fps=config.video_fps if config.retime else None, resize=config.resize,
         categories=config.categories if config.supervised else 0,
     ),
-    recipes=RECIPES,
+    recipes={name: {"batch": 3, "iterations": 100_000} for name in PRESETS if name.startswith("paper")},  # [C]
     latents={"z_C": "N(0, I), once a clip", "h_0": "N(0, I), once a clip", "epsilon": "N(0, I), once a frame"},
 )  # fmt: skip

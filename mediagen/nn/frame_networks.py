@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mediagen.nn.upsample import Mode, doubler
+from mediagen.nn.upsample import Mode, doubler, equal_phases
 
 
 class FromCodes(nn.Module):
@@ -39,7 +39,9 @@ def frame_generator(
         up = doubler(2, inputs, outputs, upsample, False) if index else FromCodes(inputs, outputs, kernel)
         layers += [up, nn.BatchNorm2d(outputs), nn.LeakyReLU(leak, inplace=True)]
         inputs = outputs
-    return nn.Sequential(*layers, doubler(2, inputs, 3, upsample, False), nn.Tanh())
+    network = nn.Sequential(*layers, doubler(2, inputs, 3, upsample, False), nn.Tanh())
+    equal_phases(network)
+    return network
 
 
 def frame_encoder(codes: int, channels: Sequence[int], kernel: int) -> nn.Sequential:

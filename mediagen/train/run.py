@@ -11,7 +11,7 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
@@ -80,7 +80,7 @@ def recorded(run: Path) -> dict[str, Any] | None:
     if path.is_file():
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             settings = None
         if not isinstance(settings, dict) or not {"model", "config", "made_with"} <= settings.keys():
             raise UsageError(f"{path}: not the settings of a training, or damaged; choose another folder as --out")
@@ -178,7 +178,12 @@ def _config(spec: ModelSpec, asked: Asked, was: Mapping[str, Any]) -> Any:
         raise UsageError(f"there is no preset {asked.preset!r}; choose from: {', '.join(spec.presets)}")
     if asked.preset is None and asked.config is None and "config" in was:
         return from_dict(spec.config, was["config"], "the run's configuration")
-    preset = spec.presets[_first(asked.preset, was.get("preset"), default_preset(spec))]
+    name = _first(asked.preset, was.get("preset"), default_preset(spec))
+    preset = spec.presets[name]
+    if name == was.get("preset"):
+        # Settings that came into being since the run began count with their defaults, as in `agree`.
+        since = [field.name for field in fields(preset) if field.name not in was.get("config", {})]
+        preset = replace(preset, **{name: getattr(spec.config(), name) for name in since})
     return override(preset, asked.config or {}, "--config")
 
 

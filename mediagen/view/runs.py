@@ -108,7 +108,7 @@ class Run:
     def _take(self, text: bytes) -> None:
         try:
             row = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(row, dict) or type(row.get("iteration")) is not int:
             return
@@ -162,6 +162,6 @@ def thinned(points: Sequence[Sequence[float]]) -> list[Sequence[float]]:
 def _settings(folder: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and "model" in found else None

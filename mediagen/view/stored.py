@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
 from pathlib import Path
@@ -90,7 +89,7 @@ class StoredCanvas:
     def _pixels(self, level: int, wanted: Window, fall_back: int) -> tuple[np.ndarray, bool]:
         """`wanted` of a level as (4, h, w), transparent where nothing is, and whether all of it is there for good."""
         out, whole, side = np.zeros((4, wanted.height, wanted.width), np.uint8), True, self.store.levels[level].chunk
-        for cy, cx in _touched(wanted, side):
+        for cy, cx in wanted.tiles(side, side):
             square = Window(cx * side, cy * side, side, side)
             part = square.meet(wanted)
             assert part is not None
@@ -135,10 +134,3 @@ def stamp(path: Path) -> tuple[int, ...]:
         found = (path / "zarr.json").stat()
         return found.st_ino, found.st_mtime_ns, found.st_size
     return ()
-
-
-def _touched(window: Window, side: int) -> Iterator[tuple[int, int]]:
-    """(row, column) of all squares, counted from (0, 0), that a window touches."""
-    for iy in range(window.y // side, (window.bottom - 1) // side + 1):
-        for ix in range(window.x // side, (window.right - 1) // side + 1):
-            yield iy, ix

@@ -21,12 +21,12 @@ from mediagen.export.streams import stream_picture
 from mediagen.io.halve import halved
 from mediagen.view.asked import STYLE_MAP, PlaneOptions
 from mediagen.view.jobs import Closed, Full
-from mediagen.view.plane import PAINT_LEVELS, Plane
+from mediagen.view.plane import MOST_BLOCKS, PAINT_LEVELS, Plane
 from mediagen.view.scene import Look, texture_seed, trim
 from mediagen.view.window import PictureWish
 
 PIECE = 2048
-"""Side in pixels of what is painted, and halved, in one go."""
+"""Side in pixels of what is painted, and halved, in one go, at most."""
 
 LATER = -1
 """Urgency of what nobody looks at."""
@@ -62,11 +62,15 @@ def _bands(
     plane: Plane, look: Look, window: Window, level: int, loop: asyncio.AbstractEventLoop
 ) -> Iterator[np.ndarray]:
     """The window's rows (n, width, 3) at a level, from the top down, painted where they are not known."""
-    for top in range(window.y, window.bottom, 256 << level):
-        height = min(256 << level, window.bottom - top)
+    blocks, down = plane.setting.blocks, 256 << level
+    # A share of the queue's blocks at once: then it is full of others' work alone, and that comes to an end.
+    columns = MOST_BLOCKS // 4 // (down // blocks.height + 2) - 2
+    across = max(1 << level, min(PIECE, columns * blocks.width) >> level << level)
+    for top in range(window.y, window.bottom, down):
+        height = min(down, window.bottom - top)
         band = np.empty((-(-height >> level), window.width >> level, 3), np.uint8)
-        for left in range(window.x, window.right, PIECE):
-            part = Window(left, top, min(PIECE, window.right - left), height)
+        for left in range(window.x, window.right, across):
+            part = Window(left, top, min(across, window.right - left), height)
             small = asyncio.run_coroutine_threadsafe(_made(plane, look, part, level), loop).result()
             x = (left - window.x) >> level
             band[:, x : x + small.shape[1]] = small

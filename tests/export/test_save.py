@@ -153,6 +153,13 @@ def test_a_wide_picture_decodes_a_chunk_few_times(name: str, tmp_path: Path, mon
     assert np.array_equal(shown(tmp_path / name), shown(tmp_path / f"again_{name}"))
 
 
+def test_chunks_wider_than_what_is_read_at_once(tmp_path: Path) -> None:
+    painted = scene(4200, 6)
+    store = stored(tmp_path / "a.zarr", painted, shard=(4200, 4200), chunk=4200)
+    export(store, tmp_path / "out.png")
+    assert np.array_equal(shown(tmp_path / "out.png"), painted)
+
+
 def test_chunks_are_read_as_zarr_reads_them(canvas: CanvasStore) -> None:
     for level in canvas.levels:
         whole = canvas.read_shard(level.index, 0, 0).transpose(2, 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,37 @@ def test_an_overview_tells_of_its_canvas(canvas, tmp_path: Path) -> None:
     write_overview(canvas, tmp_path / "pano.png")
     found = inspect(tmp_path / "pano.png")
     assert (found["what"], found["made"]["command"]) == ("picture", canvas.attributes["command"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_that_was_cut_short_is_not_healthy(name: str, canvas, tmp_path: Path) -> None:
+    if name == "a.tif":
+        pytest.importorskip("tifffile")
+    export(canvas, tmp_path / name)
+    assert inspect(tmp_path / name)["healthy"]
+    if name == "a.dzi":
+        (tmp_path / "a_files" / "11" / "0_0.jpg").unlink()
+    else:
+        data = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(data[: -len(data) // 8])
+    assert not inspect(tmp_path / name)["healthy"]
+    assert main(["inspect", str(tmp_path / name)]) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_would_be_waited_for_or_never_ends_is_passed_over(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.dzi").write_text("<Image/>")
+        (tmp_path / f"{name}_files").mkdir()
+    os.mkfifo(tmp_path / "a_files" / "mediagen.json")
+    os.mkfifo(tmp_path / "b.png")
+    (tmp_path / "c_files" / "mediagen.json").symlink_to("/dev/zero")
+    whole = b"".join(stream_picture(8, 8, [np.zeros((8, 8, 3), np.uint8)], "png", {"kind": "picture"}))
+    text = b"mediagen\0\0\0\0\0" + b"[" * 100_000
+    chunk = len(text).to_bytes(4, "big") + b"iTXt" + text + b"\0\0\0\0"
+    (tmp_path / "d.png").write_bytes(whole[:33] + chunk + whole[whole.index(b"IDAT") - 4 :])
+    for name in ("a.dzi", "b.png", "c.dzi", "d.png"):
+        assert read_picture_record(tmp_path / name) is None, name
 
 
 def test_strangers_and_broken_files(canvas, tmp_path: Path) -> None:

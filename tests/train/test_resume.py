@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import toy
 from toy import run
 
 from mediagen.errors import CheckpointError, StoreError, TrainingError, UsageError
@@ -137,6 +140,19 @@ def test_other_settings_are_refused(pictures: Path, tmp_path: Path, other: dict[
     assert "\n" not in str(caught.value)
     assert (tmp_path / "run" / STATE).read_bytes() == before
     assert run(pictures, tmp_path / "run", 1, overwrite=True, **other).new == 1
+
+
+@pytest.mark.parametrize("preset", ["deep", None])
+def test_what_a_preset_has_come_to_say_since_does_not_change_a_run(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str | None
+) -> None:
+    """A run of the preset as it was goes on with the same words; "deep" had no setting `half_life` then."""
+    run(pictures, tmp_path / "run", 2, preset="deep", config={"rate": 0.002})
+    recorded = json.loads((tmp_path / "run" / "config.json").read_text())
+    del recorded["config"]["half_life"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(recorded))
+    monkeypatch.setitem(toy.SPEC.presets, "deep", replace(toy.SPEC.presets["deep"], half_life=99.0))
+    assert run(pictures, tmp_path / "run", 3, preset=preset, config={"rate": 0.002}).new == 1
 
 
 def test_other_pictures_are_refused(pictures: Path, tmp_path: Path) -> None:

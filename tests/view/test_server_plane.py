@@ -16,6 +16,7 @@ from mediagen.canvas.render import render
 from mediagen.core.resample import Resample
 from mediagen.io.halve import halve
 from mediagen.io.store import CanvasStore
+from mediagen.view import taken
 from mediagen.view.jobs import Full
 
 LARGE = (512, 256)
@@ -285,6 +286,29 @@ def test_what_is_taken_home_says_what_it_shows(tiny, tmp_path, monkeypatch):
     words = shlex.split(record["command"])
     assert words[words.index("--x") + 1] == "-102"
     assert words[words.index("--resample") + 1] == "40,-10,30,20,77"
+
+
+def test_what_is_taken_home_is_asked_for_in_pieces_that_fit_the_queue(tiny, tmp_path, monkeypatch):
+    """However small the blocks: a queue that one picture fills by itself would never take it."""
+    asked_at_once = []
+
+    async def look():
+        async with plane_of(options(tiny, tmp_path, block=(8, 8), style_every=0)) as (client, studio):
+            plane, window = studio.plane, studio.plane.window
+
+            def noted(look, part, *more):
+                asked_at_once.append(plane.setting.blocks.count(part))
+                return window(look, part, *more)
+
+            monkeypatch.setattr(plane, "window", noted)
+            monkeypatch.setattr(taken, "MOST_BLOCKS", 1000)
+            return await client.get("/export", params={"x": 3, "y": -5, "width": 290, "height": 300, "level": 0})
+
+    answer = asyncio.run(look())
+    assert len(asked_at_once) >= 2
+    assert max(asked_at_once) <= 250
+    pixels = render(tiny, x=3, y=-5, width=290, height=300, seed=1, style_every=0, block=(8, 8), precision="fp32")
+    np.testing.assert_array_equal(picture(answer), pixels)
 
 
 def test_revisits_are_free(tiny, tmp_path):
