@@ -21,6 +21,6 @@ stage 1 3096 "" --set stride=1 --set ema_half_life=2000
 stage 2 2437 1 --set stride=1 --set images=10 --set ema_half_life=1000
 stage 3 1756 2 --set stride=2 --set images=8 --set ema_half_life=1000 --set video_fps=16
 stage 4 978 3 --set stride=2 --set images=8 --set ema_half_life=1000 --set video_fps=16 --set 'lengths=[16,32,64,128]'
-stage 5 LAST 4 --set stride=2 --set images=8 --set ema_half_life=1000 --set video_fps=16 --set 'lengths=[16,32,64,128]' \
+stage 5 4092 4 --set stride=2 --set images=8 --set ema_half_life=1000 --set video_fps=16 --set 'lengths=[16,32,64,128]' \
     --set upsample=blur
 python -c 'import sys; from mediagen.checkpoint import repack; repack(*sys.argv[1:])' "$runs/5" "$runs/lava.safetensors"
