@@ -69,6 +69,10 @@ class Blur(nn.Module):
         self.axes = axes
 
     def forward(self, x: Tensor) -> Tensor:
+        if (
+            self.axes == 2 and x.shape[1] > 4
+        ):  # [1, 1] / 2 twice: with many channels, pooling takes a fraction of the time
+            return F.avg_pool2d(F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, 1), 2, 1)
         for axis in range(2, 2 + self.axes):
             size = x.shape[axis]
             middle = torch.arange(size, device=x.device)
