@@ -9,7 +9,7 @@ from typing import Any
 from mediagen import catalog, checkpoint
 from mediagen.errors import StoreError, UsageError
 from mediagen.export.dzi import bytes_of as bytes_of_tiles
-from mediagen.export.told import is_whole, read_picture_record
+from mediagen.export.picture_record import is_whole, read_picture_record
 from mediagen.io.store import CanvasStore, is_canvas
 from mediagen.io.video_file import bytes_of, frames_of, read_record
 from mediagen.io.video_place import is_part

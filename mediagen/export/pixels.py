@@ -50,7 +50,7 @@ class Picture:
         step, level = 2**k, self.base + k
         if level < len(self.store.levels) and not (self.part.x % step or self.part.y % step):
             there = self._shifted(window, self.part.x // step, self.part.y // step)
-            if all(self.store.shard_is_whole(level, *shard) for shard in shards_under(self.store, level, there)):
+            if all(self.store.shard_is_whole(level, *shard) for shard in self.store.shards_under(level, there)):
                 return self._stored(level, there)
         if self._is_small(k):
             with self._one_at_a_time:
@@ -105,11 +105,6 @@ def _two(length: int) -> Iterator[tuple[int, int]]:
     yield length // 2, length
 
 
-def shards_under(store: CanvasStore, level: int, window: Window) -> Iterator[tuple[int, int]]:
-    """The shards (iy, ix) of a level that `window`, counted from its first pixel, touches."""
-    return window.tiles(store.levels[level].shard_width, store.levels[level].shard_height)
-
-
 @dataclass(frozen=True, kw_only=True)
 class WindowWish:
     """A window in pixels of the plane, to be seen 2**level times smaller; None is the canvas's own edge."""
@@ -153,7 +148,7 @@ def unpainted(store: CanvasStore, window: Window) -> tuple[int, int]:
     """How many of the shards under a window of the plane are missing at full size, and how many there are."""
     part = Window(window.x - store.origin[0], window.y - store.origin[1], window.width, window.height)
     count = missing = 0
-    for shard in shards_under(store, 0, part):
+    for shard in store.shards_under(0, part):
         count += 1
         missing += not store.shard_is_whole(0, *shard)
     return missing, count

@@ -14,7 +14,7 @@ import numpy as np
 from mediagen.canvas.render import BlockSource
 from mediagen.core.geometry import Window
 from mediagen.errors import StoreError
-from mediagen.export.pixels import Picture, how_to_finish, shards_under
+from mediagen.export.pixels import Picture, how_to_finish
 from mediagen.io.halve import halved
 from mediagen.io.store import CanvasStore
 
@@ -51,7 +51,7 @@ class CanvasScenery:
 
     def check(self, level: int, window: Window) -> None:
         """Raises StoreError where a window is not painted."""
-        shards = set(shards_under(self.store, level, window))
+        shards = set(self.store.shards_under(level, window))
         known = self._looked_at.get(level, set())
         for shard in sorted(shards - known):
             if not self.store.shard_is_whole(level, *shard):

@@ -133,9 +133,7 @@ class _Piece:
 
     def is_painted(self, store: CanvasStore) -> bool:
         """Whether all shards under the source are whole."""
-        info = store.levels[self.level]
-        under = self.source.tiles(info.shard_width, info.shard_height)
-        return all(store.shard_is_whole(self.level, iy, ix) for iy, ix in under)
+        return all(store.shard_is_whole(self.level, *shard) for shard in store.shards_under(self.level, self.source))
 
     def draw(self, store: CanvasStore, out: np.ndarray) -> None:
         """Into `out` (place.height, place.width, 3)."""

@@ -166,6 +166,10 @@ class CanvasStore:
             where = f"level {level}, pixels {window.x}..{window.right} x {window.y}..{window.bottom}"
             raise StoreError(f"{self.path}: {where} cannot be read: {error}; paint it again with --resume") from error
 
+    def shards_under(self, level: int, window: Window) -> Iterator[tuple[int, int]]:
+        """The shards (iy, ix) of a level that `window`, counted from its first pixel, touches."""
+        return window.tiles(self.levels[level].shard_width, self.levels[level].shard_height)
+
     def read_chunk(self, level: int, cy: int, cx: int) -> np.ndarray | None:
         """One chunk (3, side, side) of a level, decoded by the thread that asks; None where its shard is not whole.
 

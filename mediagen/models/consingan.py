@@ -34,7 +34,7 @@ from mediagen.nn.padding_free import fit
 from mediagen.nn.pyramid_generator import PyramidGenerator
 from mediagen.nn.pyramid_painter import fresh_noise, noise_of, window_of
 from mediagen.nn.single_image import Box, initialise, mirrored, place, pyramid_sizes, seen, shifted, shrunk, stack
-from mediagen.nn.stages import Turns, adam, check, rated
+from mediagen.nn.stages import Schedule, adam, check, set_rates
 from mediagen.objectives.wasserstein import critic_wasserstein, generator_wasserstein
 from mediagen.objectives.wgan_gp import gradient_penalty
 
@@ -117,10 +117,10 @@ class Config:
         return RECONSTRUCTION if self.task == "animation" else None
 
     @property
-    def turns(self) -> Turns:
+    def schedule(self) -> Schedule:
         """The stages that a training goes through: fine-tuning goes on with the last one."""
         trains = range(self.stages - 1 if self.task == "fine-tuning" else 0, self.stages)
-        return Turns(trains=trains, iterations=self.iterations, decay_from=self.decay_from, polish=self.polish)
+        return Schedule(trains=trains, iterations=self.iterations, decay_from=self.decay_from, polish=self.polish)
 
 
 class Critic(nn.Module):
@@ -188,10 +188,10 @@ class Objective:
 
     def phases(self, iteration: int) -> list[Phase]:
         config = self.config
-        stage, fallen = config.turns.at(iteration)
+        stage, fallen = config.schedule.at(iteration)
         generator, critic = f"generator-{stage}", f"critic-{stage}"
         for name in (generator, critic):
-            rated(self.optimizers[name], fallen)
+            set_rates(self.optimizers[name], fallen)
         self.draws.clear()
 
         def again() -> None:
@@ -370,6 +370,6 @@ SPEC = ModelSpec(
     build=PyramidGenerator,
     objective=Objective,
     needs=lambda config: WholePictureNeeds(side=config.side, by=config.by, pair=config.task == "fine-tuning"),
-    defaults=lambda config: {"iterations": config.turns.total, "batch": 1},
+    defaults=lambda config: {"iterations": config.schedule.total, "batch": 1},
     latents={"z_l": "N(0, I), 3 channels, coarsest stage", "z_n": "N(0, I) per channel of every further stage"},
 )

@@ -41,7 +41,7 @@ from mediagen.nn.pyramid_painter import arrays, fresh_noise, window_of
 from mediagen.nn.resnet import Norm, embedder, seen_whole
 from mediagen.nn.sheets import from_bytes, to_bytes
 from mediagen.nn.single_image import place, pyramid_sizes, seen, shifted, shrunk, stack
-from mediagen.nn.stages import Turns, adam, check, rated
+from mediagen.nn.stages import Schedule, adam, check, set_rates
 from mediagen.nn.variants import varied
 from mediagen.objectives.wasserstein import critic_wasserstein, generator_wasserstein
 from mediagen.objectives.wgan_gp import flatness, gradient_penalty
@@ -138,9 +138,9 @@ class Config:
         return [leaky_gain(self.slope)] * 4
 
     @property
-    def turns(self) -> Turns:
+    def schedule(self) -> Schedule:
         """The scales that a training goes through."""
-        return Turns(trains=range(self.scales), iterations=self.iterations, decay_from=self.decay_from)
+        return Schedule(trains=range(self.scales), iterations=self.iterations, decay_from=self.decay_from)
 
     def of_picture(self) -> PictureConfig:
         """The configuration of one picture's own generator."""
@@ -205,17 +205,17 @@ class Objective:
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for n, heads in enumerate(self.generator.heads):
             learning = [*self.generator.embed.parameters(), *heads.parameters()]
-            self.optimizers[f"generator-{n}"] = clipping(config, learning, config.generator_rate)
-            self.optimizers[f"critic-{n}"] = clipping(config, list(self.critic.parameters()), config.critic_rate)
+            self.optimizers[f"generator-{n}"] = clipped_adam(config, learning, config.generator_rate)
+            self.optimizers[f"critic-{n}"] = clipped_adam(config, list(self.critic.parameters()), config.critic_rate)
         self.draws: dict[int, Draw] = {}
         self.begun = -1
 
     def phases(self, iteration: int) -> list[Phase]:
         config = self.config
-        scale, fallen = config.turns.at(iteration)
+        scale, fallen = config.schedule.at(iteration)
         generator, critic = f"generator-{scale}", f"critic-{scale}"
         for name in (generator, critic):
-            rated(self.optimizers[name], fallen)
+            set_rates(self.optimizers[name], fallen)
         self.draws.clear()
         steps = [Phase(f"critic-{i}", critic, partial(self.critic_loss, scale)) for i in range(config.critic_steps)]
         return [*steps, Phase("generator", generator, partial(self.generator_loss, scale))]
@@ -305,7 +305,7 @@ class Objective:
         return np.concatenate(rows)
 
 
-def clipping(config: Config, learning: list[nn.Parameter], rate: float) -> torch.optim.Adam:
+def clipped_adam(config: Config, learning: list[nn.Parameter], rate: float) -> torch.optim.Adam:
     """Adam on gradients whose norm is at most `clip`."""
     optimizer = adam([(learning, rate)], config.betas)
     optimizer.register_step_pre_hook(lambda *_: clipped(learning, config.clip))
@@ -344,6 +344,6 @@ SPEC = ModelSpec(
     build=HyperGenerator,
     objective=Objective,
     needs=lambda config: WholePictureNeeds(by="cover", size=config.size, several=True),
-    defaults=lambda config: {"iterations": config.turns.total, "batch": config.batch},
+    defaults=lambda config: {"iterations": config.schedule.total, "batch": config.batch},
     latents={"z_l": "N(0, I), 3 channels, coarsest scale", "z_n": "N(0, I), 3 channels, every further scale"},
 )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Conv3d(nn.Conv3d):
-    """torch's; clips of fewer frames than its kernel has are treated apart.
+    """torch's, (B, C, T, H, W) -> (B, C', T', H', W'); clips of fewer frames than its kernel has are treated apart.
 
     A single frame meets the kernel's middle alone, which takes less than half the time. For a few, time is padded
     beforehand: there, on a CPU and in bf16, oneDNN's gradient of the weights is not what it should be (torch 2.13; two frames,

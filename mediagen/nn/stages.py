@@ -16,10 +16,11 @@ FALLEN = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turns:
+class Schedule:
     """The stages of `trains`, one after the other, so many `iterations` each; the last value serves the stages beyond.
 
-    Late in each, from the share `decay_from` on, the rates are low; the last goes on so for `polish` more.
+    Late in each, from the share `decay_from` (0 to 1) of its iterations on, the rates are low; the last goes on so for
+    `polish` more.
     """
 
     trains: range
@@ -48,13 +49,13 @@ class Turns:
 
 
 def adam(groups: Sequence[tuple[list[nn.Parameter], float]], betas: tuple[float, float]) -> torch.optim.Adam:
-    """Adam with a rate a group, which `rated` lowers late in a stage."""
+    """Adam with a rate a group, which `set_rates` lowers late in a stage."""
     return torch.optim.Adam(
         [{"params": params, "lr": rate, "initial_lr": rate} for params, rate in groups], betas=betas, fused=True
     )
 
 
-def rated(optimizer: torch.optim.Optimizer, fallen: bool) -> None:
+def set_rates(optimizer: torch.optim.Optimizer, fallen: bool) -> None:
     """Gives every group its own rate, or the share of it that is left late in a stage."""
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * (FALLEN if fallen else 1.0)

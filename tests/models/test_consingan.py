@@ -72,7 +72,7 @@ def test_a_score_sees_eleven_pixels_a_side():
 
 
 def test_presets_follow_the_recipe():
-    assert PAPER.turns.total == 12_000
+    assert PAPER.schedule.total == 12_000
     for name, preset in PRESETS.items():
         assert from_dict(Config, to_dict(preset)) == preset, name
         with torch.device("meta"):

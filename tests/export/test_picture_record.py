@@ -12,7 +12,7 @@ from PIL import Image
 
 from mediagen.errors import MediagenError
 from mediagen.export import export, stream_picture
-from mediagen.export.told import read_picture_record
+from mediagen.export.picture_record import read_picture_record
 from mediagen.inspection import inspect
 from mediagen.io.overview import write_overview
 
